@@ -1,0 +1,73 @@
+//! The log-likelihood of the data under many networks: of given weights, and of all of them.
+
+use super::Network;
+use super::inference::{BLOCK_NETWORKS, Inference, TILE_POINTS, check_results};
+use super::points::{self, Tile};
+use super::rows::{Networks, distinct};
+use crate::bits::PackedBits;
+use crate::error::Result;
+use crate::memory;
+
+use rayon::prelude::*;
+
+impl Network {
+    /// Log-likelihood, in nats, of all data under each of the S rows of `bits`.
+    ///
+    /// `x` is row-major (D, inputs). `y` has D entries (0 or 1; classes 0..K-1) or, for a Gaussian
+    /// likelihood, is row-major (D, outputs). Equal rows are evaluated once.
+    pub fn log_likelihood(&self, bits: &PackedBits, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+        self.check_bits(bits)?;
+        self.check_data(x, y)?;
+        let distinct = distinct(bits);
+        let mut values = vec![0.0; distinct.first.len()];
+        self.add_log_likelihoods(Networks::Some(bits), |i| distinct.first[i], x, y, &mut values);
+        check_results(&values, "log-likelihoods")?;
+        Ok(distinct.place.iter().map(|&place| values[place]).collect())
+    }
+
+    /// The log-likelihood table: entry z is the network of outcome index z, whose bit i is the
+    /// weight at flat position i. See [`Self::log_likelihood`] for the data.
+    pub fn log_likelihood_table(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+        self.check_data(x, y)?;
+        let n_networks = self.n_networks()?;
+        let hint = "use a network with fewer weights, or log_likelihood of sampled ones";
+        memory::check("the log-likelihood table", n_networks as u64 * 8, hint)?;
+        let mut table = vec![0.0; n_networks];
+        self.add_log_likelihoods(Networks::All, |i| i, x, y, &mut table);
+        check_results(&table, "log-likelihoods")?;
+        Ok(table)
+    }
+
+    fn check_data(&self, x: &[f64], y: &[f64]) -> Result<()> {
+        let n_points = points::count(self, x)?;
+        self.likelihood().check_targets(y, n_points, self.n_outputs())
+    }
+
+    /// Adds the log-likelihood of network `place(i)` to `out[i]`: tile by tile in the order of the
+    /// points, so that the sum is the same however the networks are spread over threads.
+    fn add_log_likelihoods(
+        &self,
+        networks: Networks<'_>,
+        place: impl Fn(usize) -> usize + Sync,
+        x: &[f64],
+        y: &[f64],
+        out: &mut [f64],
+    ) {
+        let y_tile = TILE_POINTS * self.likelihood().targets_per_point(self.n_outputs());
+        for (x, y) in x.chunks(TILE_POINTS * self.n_inputs()).zip(y.chunks(y_tile)) {
+            let tile = Tile::new(self, x);
+            let targets = self.likelihood().targets(y, self.n_outputs());
+            let inference = Inference::new(self, &tile, out.len());
+            out.par_chunks_mut(BLOCK_NETWORKS).enumerate().for_each_init(
+                || inference.scratch(),
+                |scratch, (block, out)| {
+                    for (i, out) in out.iter_mut().enumerate() {
+                        let index = &mut [0];
+                        let row = networks.row(place(block * BLOCK_NETWORKS + i), index);
+                        *out += targets.log_likelihood(inference.logits(row, scratch));
+                    }
+                },
+            );
+        }
+    }
+}

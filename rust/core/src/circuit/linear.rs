@@ -1,0 +1,107 @@
+//! Affine maps of bit strings over GF(2): what circuits of CX, SWAP and X do to outcomes.
+
+/// The map z -> A z + b over GF(2), for outcomes of at most 64 bits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinearMap {
+    /// Column q of A: where bit q goes.
+    columns: Vec<u64>,
+    /// b.
+    offset: u64,
+}
+
+impl LinearMap {
+    /// The map that leaves every outcome as it is.
+    pub fn identity(n_bits: usize) -> Self {
+        Self { columns: (0..n_bits).map(|q| 1 << q).collect(), offset: 0 }
+    }
+
+    /// Follows this map by a NOT of bit `q`.
+    pub fn flip(&mut self, q: usize) {
+        self.offset ^= 1 << q;
+    }
+
+    /// Follows this map by a controlled NOT.
+    pub fn add(&mut self, control: usize, target: usize) {
+        for word in self.columns.iter_mut().chain([&mut self.offset]) {
+            *word ^= (*word >> control & 1) << target;
+        }
+    }
+
+    /// Where outcome `z` goes.
+    pub fn apply(&self, z: u64) -> u64 {
+        self.offset ^ self.linear(z)
+    }
+
+    /// A z, without the offset.
+    pub fn linear(&self, mut z: u64) -> u64 {
+        let mut image = 0;
+        while z != 0 {
+            image ^= self.columns[z.trailing_zeros() as usize];
+            z &= z - 1;
+        }
+        image
+    }
+
+    /// Bits that may end with another value than they had.
+    pub fn moved(&self) -> u64 {
+        self.columns.iter().enumerate().fold(self.offset, |mask, (q, c)| mask | (c ^ 1 << q))
+    }
+
+    /// Bits that the map changes or whose value decides what it changes.
+    pub fn read(&self) -> u64 {
+        let controls = self.columns.iter().enumerate().filter(|(q, c)| **c != 1 << q);
+        controls.fold(self.moved(), |mask, (q, _)| mask | 1 << q)
+    }
+
+    /// The map that undoes this one.
+    pub fn inverse(&self) -> Self {
+        let n = self.columns.len();
+        let mut left = self.columns.clone();
+        let mut inverse = Self::identity(n).columns;
+        // Gauss-Jordan elimination on columns; A is invertible, being a product of invertible maps.
+        for row in 0..n {
+            let pivot = (row..n).find(|&q| left[q] >> row & 1 == 1).expect("an invertible map");
+            left.swap(row, pivot);
+            inverse.swap(row, pivot);
+            for q in 0..n {
+                if q != row && left[q] >> row & 1 == 1 {
+                    left[q] ^= left[row];
+                    inverse[q] ^= inverse[row];
+                }
+            }
+        }
+        let mut map = Self { columns: inverse, offset: 0 };
+        map.offset = map.linear(self.offset);
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_cx_is_a_prefix_xor_and_inverts() {
+        let mut map = LinearMap::identity(5);
+        for q in 0..4 {
+            map.add(q, q + 1);
+        }
+        map.flip(2);
+        let inverse = map.inverse();
+        for z in 0..32u64 {
+            let mut expected = z;
+            for q in 0..4 {
+                expected ^= (expected >> q & 1) << (q + 1);
+            }
+            assert_eq!(map.apply(z), expected ^ 4);
+            assert_eq!(inverse.apply(map.apply(z)), z);
+        }
+    }
+
+    #[test]
+    fn a_control_is_read_but_not_moved() {
+        let mut map = LinearMap::identity(4);
+        map.add(3, 1);
+        assert_eq!((map.moved(), map.read()), (0b0010, 0b1010));
+    }
+}

@@ -1,0 +1,309 @@
+//! A circuit compiled for simulation.
+//!
+//! Every gate of the table is made of real rotations (RY), phases and permutations of outcomes
+//! (CX, X). Each primitive is moved back as far as it commutes and merged into a stage of its own
+//! kind there, so that a layer of any width becomes one stage, which the kernels run in one sweep.
+//! Angles stay affine functions of the parameters: the same plan serves every parameter vector, and
+//! gradients flow back through the same coefficients.
+
+use super::gate::{Primitive, Scaled};
+use super::{Angle, Circuit, LinearMap};
+use crate::error::{Error, Result};
+
+/// Outcomes are indexed by 32-bit numbers in the kernels; memory ends long before that.
+pub const MAX_QUBITS: usize = 32;
+
+/// An angle in radians that is affine in the parameters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Turn {
+    fixed: f64,
+    terms: Vec<(usize, f64)>,
+}
+
+impl Turn {
+    fn new(scaled: Scaled, angle: Option<Angle>) -> Self {
+        match angle {
+            Some(Angle::Param(i)) if scaled.times != 0.0 => {
+                Self { fixed: scaled.fixed, terms: vec![(i, scaled.times)] }
+            }
+            Some(Angle::Fixed(value)) => {
+                Self { fixed: scaled.fixed + scaled.times * value, terms: vec![] }
+            }
+            _ => Self { fixed: scaled.fixed, terms: vec![] },
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.fixed += other.fixed;
+        self.terms.extend(other.terms);
+    }
+
+    /// The angle at the given parameters.
+    pub fn at(&self, params: &[f64]) -> f64 {
+        self.terms.iter().fold(self.fixed, |sum, &(i, factor)| sum + factor * params[i])
+    }
+
+    /// Adds this angle's share of a derivative to the parameters' gradient.
+    pub fn pull_back(&self, derivative: f64, gradient: &mut [f64]) {
+        for &(i, factor) in &self.terms {
+            gradient[i] += factor * derivative;
+        }
+    }
+}
+
+/// The phase exp(i sum_q a_q z_q + i sum_{qr} a_{qr} z_q z_r) of outcome z.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PhasePolynomial {
+    /// Angles of single bits.
+    pub linear: Vec<(usize, Turn)>,
+    /// Angles of pairs of bits, the lower one first.
+    pub pairs: Vec<((usize, usize), Turn)>,
+}
+
+/// Primitives of one kind that are run together.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// RY on different qubits.
+    Rotate(Vec<(usize, Turn)>),
+    /// A diagonal.
+    Phase(PhasePolynomial),
+    /// A relabelling of outcomes.
+    Permute(LinearMap),
+}
+
+/// Which bits a stage or primitive changes, and which ones it looks at. Two of them commute when
+/// neither changes what the other looks at.
+#[derive(Clone, Copy)]
+struct Support {
+    moved: u64,
+    read: u64,
+}
+
+impl Support {
+    fn commutes(self, other: Self) -> bool {
+        self.moved & other.read == 0 && other.moved & self.read == 0
+    }
+}
+
+impl Stage {
+    fn support(&self) -> Support {
+        match self {
+            Self::Rotate(turns) => {
+                let mask = turns.iter().fold(0, |mask, (q, _)| mask | 1 << q);
+                Support { moved: mask, read: mask }
+            }
+            Self::Phase(phase) => {
+                let singles = phase.linear.iter().fold(0, |mask, (q, _)| mask | 1 << q);
+                let read = phase.pairs.iter().fold(singles, |m, ((q, r), _)| m | 1 << q | 1 << r);
+                Support { moved: 0, read }
+            }
+            Self::Permute(map) => Support { moved: map.moved(), read: map.read() },
+        }
+    }
+
+    fn same_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// A circuit as stages, ready to run for any parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    n_qubits: usize,
+    n_params: usize,
+    start: u64,
+    global: Turn,
+    stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// Compiles a circuit.
+    pub fn new(circuit: &Circuit) -> Result<Self> {
+        let n_qubits = circuit.n_qubits();
+        if n_qubits > MAX_QUBITS {
+            return Err(Error::invalid(
+                "circuit",
+                format!("at most {MAX_QUBITS} qubits for statevector simulation"),
+                n_qubits,
+            ));
+        }
+        let mut plan = Self {
+            n_qubits,
+            n_params: circuit.n_params(),
+            start: 0,
+            global: Turn::default(),
+            stages: Vec::new(),
+        };
+        for instruction in circuit.instructions() {
+            for &primitive in instruction.gate.spec().primitives {
+                plan.place(primitive, &instruction.qubits, instruction.angle);
+            }
+        }
+        plan.absorb_the_beginning();
+        Ok(plan)
+    }
+
+    /// Number of qubits.
+    pub fn n_qubits(&self) -> usize {
+        self.n_qubits
+    }
+
+    /// Number of parameters.
+    pub fn n_params(&self) -> usize {
+        self.n_params
+    }
+
+    /// The outcome that the state starts in.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The phase of the whole state.
+    pub fn global(&self) -> &Turn {
+        &self.global
+    }
+
+    /// The stages in order of application.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The number of leading stages after which phases no longer change any probability.
+    pub fn interfering(&self) -> usize {
+        self.stages.iter().rposition(|s| matches!(s, Stage::Rotate(_))).map_or(0, |i| i + 1)
+    }
+
+    fn place(&mut self, primitive: Primitive, qubits: &[usize], angle: Option<Angle>) {
+        let turn = |scaled| Turn::new(scaled, angle);
+        let mut map = LinearMap::identity(self.n_qubits);
+        let stage = match primitive {
+            Primitive::Global(scaled) => return self.global.add(turn(scaled)),
+            Primitive::Rotate(q, scaled) => Stage::Rotate(vec![(qubits[q], turn(scaled))]),
+            Primitive::Phase(q, scaled) => Stage::Phase(PhasePolynomial {
+                linear: vec![(qubits[q], turn(scaled))],
+                pairs: vec![],
+            }),
+            Primitive::PairPhase(scaled) => {
+                let pair = (qubits[0].min(qubits[1]), qubits[0].max(qubits[1]));
+                Stage::Phase(PhasePolynomial { linear: vec![], pairs: vec![(pair, turn(scaled))] })
+            }
+            Primitive::Flip(q) => {
+                map.flip(qubits[q]);
+                Stage::Permute(map)
+            }
+            Primitive::Add(control, target) => {
+                map.add(qubits[control], qubits[target]);
+                Stage::Permute(map)
+            }
+        };
+        let support = stage.support();
+        let mut home = None;
+        for (i, earlier) in self.stages.iter().enumerate().rev() {
+            // Rotations all turn about one axis and phases are all diagonal: each kind commutes
+            // with itself. Permutations may always be appended to one.
+            let merges = earlier.same_kind(&stage);
+            if merges {
+                home = Some(i);
+            }
+            let passes = merges && !matches!(stage, Stage::Permute(_));
+            if !passes && !earlier.support().commutes(support) {
+                break;
+            }
+        }
+        match home {
+            None => self.stages.push(stage),
+            Some(i) => match (&mut self.stages[i], stage, primitive) {
+                (Stage::Rotate(into), Stage::Rotate(from), _) => merge(into, from),
+                (Stage::Phase(into), Stage::Phase(from), _) => {
+                    merge(&mut into.linear, from.linear);
+                    merge(&mut into.pairs, from.pairs);
+                }
+                (Stage::Permute(into), _, Primitive::Flip(q)) => into.flip(qubits[q]),
+                (Stage::Permute(into), _, Primitive::Add(control, target)) => {
+                    into.add(qubits[control], qubits[target]);
+                }
+                _ => unreachable!("stages merge with their own kind only"),
+            },
+        }
+    }
+
+    /// Before the first rotation the state is one outcome: permutations only move it, and phases
+    /// are phases of the whole.
+    fn absorb_the_beginning(&mut self) {
+        let first = self.stages.iter().position(|s| matches!(s, Stage::Rotate(_)));
+        for stage in self.stages.drain(..first.unwrap_or(self.stages.len())) {
+            match stage {
+                Stage::Permute(map) => self.start = map.apply(self.start),
+                Stage::Phase(phase) => {
+                    let set = |q: usize| self.start >> q & 1 == 1;
+                    let singles = phase.linear.into_iter().filter(|(q, _)| set(*q));
+                    let pairs = phase.pairs.into_iter().filter(|((q, r), _)| set(*q) && set(*r));
+                    let turns: Vec<_> = singles.map(|x| x.1).chain(pairs.map(|x| x.1)).collect();
+                    turns.into_iter().for_each(|turn| self.global.add(turn));
+                }
+                Stage::Rotate(_) => unreachable!("drained up to the first rotation"),
+            }
+        }
+    }
+}
+
+fn merge<K: Ord + Copy>(into: &mut Vec<(K, Turn)>, from: Vec<(K, Turn)>) {
+    for (key, turn) in from {
+        match into.binary_search_by_key(&key, |entry| entry.0) {
+            Ok(i) => into[i].1.add(turn),
+            Err(i) => into.insert(i, (key, turn)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::Gate;
+
+    fn layered(n: usize, layers: usize) -> Plan {
+        let mut circuit = Circuit::new(n, 0).unwrap();
+        for _ in 0..layers {
+            for q in 0..n {
+                for gate in [Gate::Ry, Gate::Rz] {
+                    let next = Angle::Param(circuit.n_params());
+                    circuit.push(gate, &[q], Some(next)).unwrap();
+                }
+            }
+            for q in 0..n - 1 {
+                circuit.push(Gate::Cx, &[q, q + 1], None).unwrap();
+            }
+        }
+        Plan::new(&circuit).unwrap()
+    }
+
+    #[test]
+    fn a_layer_is_three_stages_whatever_its_width() {
+        let plan = layered(9, 4);
+        assert_eq!(plan.stages().len(), 12);
+        assert_eq!(plan.interfering(), 10);
+    }
+
+    #[test]
+    fn gates_before_the_first_rotation_cost_nothing() {
+        let mut circuit = Circuit::new(3, 0).unwrap();
+        circuit.push(Gate::X, &[0], None).unwrap();
+        circuit.push(Gate::Cx, &[0, 2], None).unwrap();
+        circuit.push(Gate::S, &[2], None).unwrap();
+        let plan = Plan::new(&circuit).unwrap();
+        assert_eq!((plan.start(), plan.stages().len()), (0b101, 0));
+        assert_eq!(plan.global().at(&[]), std::f64::consts::FRAC_PI_2);
+    }
+
+    #[test]
+    fn a_phase_on_a_control_passes_the_cx() {
+        let mut circuit = Circuit::new(2, 0).unwrap();
+        circuit.push(Gate::Ry, &[0], Some(Angle::Fixed(0.3))).unwrap();
+        circuit.push(Gate::T, &[0], None).unwrap();
+        circuit.push(Gate::Cx, &[0, 1], None).unwrap();
+        circuit.push(Gate::T, &[0], None).unwrap();
+        circuit.push(Gate::T, &[1], None).unwrap();
+        let kinds = Plan::new(&circuit).unwrap().stages().len();
+        assert_eq!(kinds, 4, "rotate, phase on 0, permute, phase on 1");
+    }
+}

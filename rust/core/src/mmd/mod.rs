@@ -1,0 +1,15 @@
+//! Maximum mean discrepancy between distributions over binary weights, with Hamming kernels.
+//!
+//! `MMD^2(q, p) = (q - p)' K (q - p)`, from samples ([`mmd2`]), from samples against a factorised
+//! prior in closed form ([`mmd2_to_prior`]), or from probability vectors ([`mmd2_exact`]).
+
+mod butterfly;
+mod exact;
+mod kernel;
+mod prior;
+mod samples;
+
+pub use exact::{apply_kernel, mmd2_exact};
+pub use kernel::HammingKernel;
+pub use prior::{mean_embedding, median_hamming_distance, prior_self_similarity};
+pub use samples::{Estimator, mmd2, mmd2_to_prior, row_sums};

@@ -1,0 +1,57 @@
+//! Threads. Work is cut into tasks by the problem alone and results come back in task order, so
+//! that neither the number of threads nor their timing can change a bit of any result.
+
+use rayon::prelude::*;
+
+/// Whether a function may spread its work over the rayon pool it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// Stay on this thread, because the caller already has one piece of work for each.
+    One,
+    /// Use the pool.
+    Pool,
+}
+
+/// Runs tasks `0..n_tasks` and returns their results in order.
+pub fn map_tasks<R: Send>(
+    threads: Threads,
+    n_tasks: usize,
+    task: impl Fn(usize) -> R + Sync + Send,
+) -> Vec<R> {
+    match threads {
+        Threads::Pool if n_tasks > 1 => (0..n_tasks).into_par_iter().map(task).collect(),
+        _ => (0..n_tasks).map(task).collect(),
+    }
+}
+
+/// Runs the members of a batch, each with a workspace: side by side if there are as many members as
+/// threads (or each is too small to split), else one after the other on all threads.
+pub fn map_batch<W, R: Send>(
+    n_members: usize,
+    member_is_small: bool,
+    workspace: impl Fn() -> W + Sync + Send,
+    member: impl Fn(&mut W, usize, Threads) -> R + Sync + Send,
+) -> Vec<R> {
+    let threads = rayon::current_num_threads();
+    if threads > 1 && n_members > 1 && (member_is_small || n_members >= threads) {
+        return (0..n_members)
+            .into_par_iter()
+            .with_max_len(n_members.div_ceil(threads * 4))
+            .map_init(&workspace, |w, i| member(w, i, Threads::One))
+            .collect();
+    }
+    let inner = if member_is_small { Threads::One } else { Threads::Pool };
+    let mut w = workspace();
+    (0..n_members).map(|i| member(&mut w, i, inner)).collect()
+}
+
+/// The sum of a function of fixed-size pieces of `0..len`, added up in order.
+pub fn sum_pieces(
+    threads: Threads,
+    len: usize,
+    piece: impl Fn(std::ops::Range<usize>) -> f64 + Sync + Send,
+) -> f64 {
+    const PIECE: usize = 1 << 14;
+    let part = |i: usize| piece(i * PIECE..((i + 1) * PIECE).min(len));
+    map_tasks(threads, len.div_ceil(PIECE), part).into_iter().sum()
+}

@@ -1,0 +1,87 @@
+//! One binary, every processor: kernels are compiled for several instruction sets and the best one
+//! that this machine has is chosen when the program runs.
+
+use std::sync::OnceLock;
+
+/// An instruction set that kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every processor of this architecture has (on 64-bit Arm that includes NEON).
+    Baseline,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, DQ and VL.
+    Avx512,
+}
+
+/// Whether the baseline has fused multiply-add; without it a software version would be slow.
+pub const BASELINE_FMA: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+
+impl Level {
+    /// The name that `QHYPERNET_SIMD` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            return if avx512 { Self::Avx512 } else { Self::Avx2 };
+        }
+        Self::Baseline
+    }
+}
+
+/// The instruction set in use: the best there is, or a lower one named by `QHYPERNET_SIMD`.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let best = Level::detect();
+        let wish = std::env::var("QHYPERNET_SIMD").unwrap_or_default();
+        let levels = [Level::Baseline, Level::Avx2, Level::Avx512];
+        levels.into_iter().find(|l| l.name() == wish).map_or(best, |l| l.min(best))
+    })
+}
+
+/// Declares a kernel generic over [`Real`](crate::state::Real). Its body is compiled once for each
+/// [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
+macro_rules! kernel {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn portable<$t: $crate::state::Real, const FMA: bool>($($arg: $ty),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,bmi2,popcnt")]
+            fn avx2<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
+                portable::<$t, true>($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+            fn avx512<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
+                portable::<$t, true>($($arg),*)
+            }
+
+            match $crate::simd::level() {
+                // SAFETY: `level` only names instruction sets that this processor has.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx2 => unsafe { avx2($($arg),*) },
+                _ => portable::<$t, { $crate::simd::BASELINE_FMA }>($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use kernel;

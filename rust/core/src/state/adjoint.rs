@@ -1,0 +1,64 @@
+//! Running a plan backward: all derivatives in one pass.
+//!
+//! Jones & Gacon 2020 (arXiv 2009.02823). With `psi` the final state and `lambda = f psi` for a
+//! cotangent `f`, both are carried back stage by stage, and each angle's derivative is read off
+//! where the angle stands. Angles are affine in the parameters, so derivatives are pulled back
+//! through the same coefficients.
+
+use super::phase::Phases;
+use super::real::Real;
+use super::rotate::unrotate;
+use super::simulate::{Program, Step, Workspace, at, permute};
+use crate::parallel::Threads;
+
+/// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters.
+///
+/// In `room`, `psi` is the state that [`Program::run`] left, with the same `all_phases`, and
+/// `lambda` is the cotangent times it. Both are used up.
+pub fn adjoint<T: Real>(
+    program: &Program,
+    params: &[f64],
+    room: &mut Workspace<T>,
+    gradient: &mut [f64],
+    all_phases: bool,
+    threads: Threads,
+) {
+    let n = program.plan().n_qubits();
+    let Workspace { psi, lambda, spare } = room;
+    for (i, step) in program.steps().iter().enumerate().rev() {
+        match step {
+            Step::Rotate(turns) => {
+                let rotations = at(turns, params);
+                let mut derivatives = vec![0.0; rotations.len()];
+                // Nothing is read below the first stage, so its rotations need not be undone.
+                for (p, l) in [(&mut psi.re, &mut lambda.re), (&mut psi.im, &mut lambda.im)] {
+                    unrotate(p, l, &rotations, &mut derivatives, i > 0, threads);
+                }
+                for ((_, turn), derivative) in turns.iter().zip(derivatives) {
+                    turn.pull_back(derivative, gradient);
+                }
+            }
+            Step::Phase(polynomial) => {
+                // A phase that no rotation follows commutes with the measurement.
+                let seen = i < program.plan().interfering();
+                if !seen && !all_phases {
+                    continue;
+                }
+                let phases = Phases::new(polynomial, params, n);
+                let mut derivatives = vec![0.0; phases.n_angles()];
+                let psi = [&mut psi.re[..], &mut psi.im[..]];
+                let lambda = [&mut lambda.re[..], &mut lambda.im[..]];
+                phases.unapply(psi, lambda, &mut derivatives, threads);
+                if seen {
+                    let turns = polynomial.linear.iter().map(|x| &x.1);
+                    let turns = turns.chain(polynomial.pairs.iter().map(|x| &x.1));
+                    turns.zip(derivatives).for_each(|(turn, d)| turn.pull_back(d, gradient));
+                }
+            }
+            Step::Permute { backward, .. } => {
+                permute(backward, psi, spare, threads);
+                permute(backward, lambda, spare, threads);
+            }
+        }
+    }
+}

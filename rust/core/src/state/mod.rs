@@ -1,0 +1,15 @@
+//! Statevectors: running a compiled circuit forward, measuring it, and running it backward.
+
+mod adjoint;
+mod permute;
+mod phase;
+mod real;
+mod rotate;
+mod sample;
+mod simulate;
+mod tiles;
+
+pub use adjoint::adjoint;
+pub use real::Real;
+pub use sample::sample;
+pub use simulate::{Program, Vector, Workspace, check_params};

@@ -1,0 +1,60 @@
+//! The two precisions.
+
+use std::ops::{Add, AddAssign, Mul, Neg, Sub};
+
+/// A floating-point type that amplitudes are kept in.
+pub trait Real:
+    Copy
+    + Default
+    + PartialEq
+    + Send
+    + Sync
+    + std::fmt::Debug
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Neg<Output = Self>
+    + 'static
+{
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The value in double precision.
+    fn to_f64(self) -> f64;
+    /// self * a + b, rounded once.
+    fn fused(self, a: Self, b: Self) -> Self;
+}
+
+macro_rules! real {
+    ($type:ty) => {
+        impl Real for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as Self
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn fused(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);
+
+/// a * b + c: one instruction where the processor has it, else two.
+#[inline(always)]
+pub fn fma<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
+    if FMA { a.fused(b, c) } else { a * b + c }
+}

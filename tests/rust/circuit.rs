@@ -1,0 +1,173 @@
+//! The simulator against a dense one that applies each gate's matrix, amplitude by amplitude.
+
+use num_complex::Complex64;
+use proptest::prelude::*;
+use qhypernet_core::circuit::{Angle, Circuit, gate};
+use qhypernet_core::parallel::Threads;
+use qhypernet_core::state::{Program, Real, Workspace, adjoint};
+
+/// Rounding of a few hundred operations on numbers of at most 1.
+const AMPLITUDE_TOLERANCE: f64 = 1e-13;
+/// The same in single precision, where one rounding is 6e-8 of an amplitude of at most 1.
+const SINGLE_TOLERANCE: f64 = 5e-6;
+/// Central differences: a truncation of step^2 and a rounding of 1e-16/step at step 1e-5.
+const DIFFERENCE_TOLERANCE: f64 = 2e-9;
+
+/// Random gates over the whole table, with free, shared and fixed angles.
+fn random_circuit(n: usize, picks: &[(usize, usize, usize, u8)]) -> Circuit {
+    let mut circuit = Circuit::new(n, 0).unwrap();
+    for &(which, first, second, kind) in picks {
+        let spec = &gate::TABLE[which % gate::TABLE.len()];
+        if spec.n_qubits > n {
+            continue;
+        }
+        let a = first % n;
+        let b = (a + 1 + second % (n - 1).max(1)) % n;
+        let qubits = [a, b];
+        let angle = spec.generator.map(|_| match kind % 4 {
+            0 if circuit.n_params() > 0 => Angle::Param(first % circuit.n_params()),
+            1 => Angle::Fixed(f64::from(kind) * 0.1 - 5.0),
+            _ => Angle::Param(circuit.n_params()),
+        });
+        circuit.push(spec.gate, &qubits[..spec.n_qubits], angle).unwrap();
+    }
+    circuit
+}
+
+fn dense(circuit: &Circuit, params: &[f64]) -> Vec<Complex64> {
+    let mut state = vec![Complex64::default(); 1 << circuit.n_qubits()];
+    state[0] = 1.0.into();
+    for instruction in circuit.instructions() {
+        let theta = match instruction.angle {
+            Some(Angle::Param(i)) => params[i],
+            Some(Angle::Fixed(value)) => value,
+            None => 0.0,
+        };
+        let matrix = (instruction.gate.spec().matrix)(theta);
+        let k = instruction.qubits.len();
+        let row = |z: usize| (0..k).fold(0, |r, i| r | (z >> instruction.qubits[i] & 1) << i);
+        let mut next = vec![Complex64::default(); state.len()];
+        for (z, amplitude) in state.iter().enumerate() {
+            for r in 0..1 << k {
+                let mut to = z;
+                for (i, &q) in instruction.qubits.iter().enumerate() {
+                    to = to & !(1 << q) | (r >> i & 1) << q;
+                }
+                next[to] += matrix[r << k | row(z)] * amplitude;
+            }
+        }
+        state = next;
+    }
+    state
+}
+
+fn simulate<T: Real>(circuit: &Circuit, params: &[f64], threads: Threads) -> Workspace<T> {
+    let mut room = Workspace::new(circuit.n_qubits());
+    let program = Program::new(circuit).unwrap();
+    program.run(params, &mut room.psi, &mut room.spare, true, threads);
+    room
+}
+
+fn gradient<T: Real>(circuit: &Circuit, params: &[f64], cotangent: &[f64], all: bool) -> Vec<f64> {
+    let program = Program::new(circuit).unwrap();
+    let mut room = Workspace::<T>::new(circuit.n_qubits());
+    program.run(params, &mut room.psi, &mut room.spare, all, Threads::Pool);
+    for (z, f) in cotangent.iter().enumerate() {
+        room.lambda.re[z] = T::from_f64(*f) * room.psi.re[z];
+        room.lambda.im[z] = T::from_f64(*f) * room.psi.im[z];
+    }
+    let mut gradient = vec![0.0; params.len()];
+    adjoint(&program, params, &mut room, &mut gradient, all, Threads::Pool);
+    gradient
+}
+
+fn some_params(n: usize) -> Vec<f64> {
+    (0..n).map(|i| (i as f64 * 1.7 + 0.4).sin() * 3.0).collect()
+}
+
+fn some_cotangent(n: usize) -> Vec<f64> {
+    (0..1 << n).map(|z| ((z * 7919 % 1009) as f64 / 500.0) - 1.0).collect()
+}
+
+fn expectation(circuit: &Circuit, params: &[f64], cotangent: &[f64]) -> f64 {
+    dense(circuit, params).iter().zip(cotangent).map(|(a, f)| f * a.norm_sqr()).sum()
+}
+
+fn picks(len: usize) -> impl Strategy<Value = Vec<(usize, usize, usize, u8)>> {
+    prop::collection::vec((0..1000usize, 0..1000usize, 0..1000usize, any::<u8>()), len)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn amplitudes_are_those_of_the_gates_one_by_one(n in 1..9usize, picks in picks(60)) {
+        let circuit = random_circuit(n, &picks);
+        let params = some_params(circuit.n_params());
+        let expected = dense(&circuit, &params);
+        let double = simulate::<f64>(&circuit, &params, Threads::One);
+        let single = simulate::<f32>(&circuit, &params, Threads::One);
+        for ((e, d), s) in expected.iter().zip(double.psi.amplitudes()).zip(single.psi.amplitudes()) {
+            prop_assert!((e - d).norm() < AMPLITUDE_TOLERANCE);
+            prop_assert!((e - Complex64::new(s.re.into(), s.im.into())).norm() < SINGLE_TOLERANCE);
+        }
+    }
+
+    #[test]
+    fn gradients_are_central_differences(n in 1..7usize, picks in picks(40)) {
+        let circuit = random_circuit(n, &picks);
+        let params = some_params(circuit.n_params());
+        let cotangent = some_cotangent(n);
+        let exact = gradient::<f64>(&circuit, &params, &cotangent, true);
+        let without_last_phases = gradient::<f64>(&circuit, &params, &cotangent, false);
+        for i in 0..params.len() {
+            let at = |shift: f64| {
+                let mut moved = params.clone();
+                moved[i] += shift;
+                expectation(&circuit, &moved, &cotangent)
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            prop_assert!((difference - exact[i]).abs() < DIFFERENCE_TOLERANCE);
+            prop_assert!((exact[i] - without_last_phases[i]).abs() < AMPLITUDE_TOLERANCE * 10.0);
+        }
+    }
+}
+
+/// States large enough for several tiles, tables and tasks, with gates on every qubit.
+#[test]
+fn large_states_are_right_and_the_same_on_any_number_of_threads() {
+    for n in [12, 13, 14, 15] {
+        let picks: Vec<_> =
+            (0..90).map(|i| (i * 31 + 7, i * 17, i * 5 + 3, (i * 11) as u8)).collect();
+        let mut circuit = random_circuit(n, &picks);
+        for q in 0..n {
+            circuit.push(gate::Gate::Ry, &[q], Some(Angle::Param(circuit.n_params()))).unwrap();
+        }
+        let params = some_params(circuit.n_params());
+        let expected = dense(&circuit, &params);
+        let one = simulate::<f64>(&circuit, &params, Threads::One);
+        for (e, d) in expected.iter().zip(one.psi.amplitudes()) {
+            assert!((e - d).norm() < AMPLITUDE_TOLERANCE, "n = {n}");
+        }
+        let cotangent = some_cotangent(n);
+        let mut results = Vec::new();
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            results.push(pool.install(|| {
+                let state = simulate::<f64>(&circuit, &params, Threads::Pool);
+                (state.psi.re.to_vec(), gradient::<f64>(&circuit, &params, &cotangent, true))
+            }));
+        }
+        assert!(results[0].0 == one.psi.re.to_vec());
+        assert!(results.iter().all(|r| *r == results[0]), "n = {n}");
+        for i in [0, params.len() / 2, params.len() - 1] {
+            let at = |shift: f64| {
+                let mut moved = params.clone();
+                moved[i] += shift;
+                expectation(&circuit, &moved, &cotangent)
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((difference - results[0].1[i]).abs() < DIFFERENCE_TOLERANCE, "n = {n}, {i}");
+        }
+    }
+}
