@@ -1,0 +1,283 @@
+"""Parameterised circuits and the states they prepare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qhypernet import _check, _core
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One gate of a circuit: its angle is parameter ``param``, or fixed at ``angle`` radians."""
+
+    gate: str
+    qubits: tuple[int, ...]
+    param: int | None = None
+    angle: float | None = None
+
+
+class Circuit:
+    """A circuit on ``n_qubits`` qubits that start in the state 0.
+
+    Gates are appended by methods named after them. A rotation takes the next free parameter and
+    returns its index; with ``param=i`` it shares parameter i, with ``angle=a`` it is fixed at a
+    radians. Qubit i is bit i of an outcome's index, qubit 0 the least significant (Qiskit's order).
+
+    Args:
+        n_qubits: Number of qubits, at least 1. Building a circuit costs nothing; simulating it
+            takes memory for 2**n_qubits amplitudes.
+        n_params: Parameters that exist from the start, for gates to refer to in any order.
+
+    Example:
+        >>> import qhypernet as qh
+        >>> bell = qh.Circuit(2)
+        >>> angle = bell.ry(0)
+        >>> bell.cx(0, 1)
+        >>> bell.simulate([np.pi / 2]).probabilities().round(3)
+        array([0.5, 0. , 0. , 0.5])
+    """
+
+    def __init__(self, n_qubits: int, n_params: int = 0) -> None:
+        self._core = _core.Circuit(
+            _check.integer("n_qubits", n_qubits, 1, 2**16),
+            _check.integer("n_params", n_params, 0, 2**32),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Circuit: {self.n_qubits} qubits, {self.n_params} parameters, {len(self)} gates>"
+
+    def __len__(self) -> int:
+        return len(self._core.instructions())
+
+    def __iter__(self) -> Iterator[Instruction]:
+        for gate, qubits, param, angle in self._core.instructions():
+            yield Instruction(gate, tuple(qubits), param, angle)
+
+    @property
+    def n_qubits(self) -> int:
+        """Number of qubits."""
+        return self._core.n_qubits
+
+    @property
+    def n_params(self) -> int:
+        """Number of free parameters."""
+        return self._core.n_params
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the gates in order: equal circuits have equal ones."""
+        text = repr((self.n_qubits, self._core.instructions()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def h(self, qubit: int) -> None:
+        """Hadamard."""
+        self._append("h", qubit)
+
+    def x(self, qubit: int) -> None:
+        """Pauli X (NOT)."""
+        self._append("x", qubit)
+
+    def y(self, qubit: int) -> None:
+        """Pauli Y."""
+        self._append("y", qubit)
+
+    def z(self, qubit: int) -> None:
+        """Pauli Z."""
+        self._append("z", qubit)
+
+    def s(self, qubit: int) -> None:
+        """Phase gate diag(1, i)."""
+        self._append("s", qubit)
+
+    def sdg(self, qubit: int) -> None:
+        """Inverse phase gate diag(1, -i)."""
+        self._append("sdg", qubit)
+
+    def t(self, qubit: int) -> None:
+        """diag(1, exp(i pi/4))."""
+        self._append("t", qubit)
+
+    def tdg(self, qubit: int) -> None:
+        """diag(1, exp(-i pi/4))."""
+        self._append("tdg", qubit)
+
+    def sx(self, qubit: int) -> None:
+        """Square root of X."""
+        self._append("sx", qubit)
+
+    def sxdg(self, qubit: int) -> None:
+        """Inverse square root of X."""
+        self._append("sxdg", qubit)
+
+    def cx(self, control: int, target: int) -> None:
+        """Controlled NOT."""
+        self._append("cx", control, target)
+
+    def cz(self, a: int, b: int) -> None:
+        """Controlled Z."""
+        self._append("cz", a, b)
+
+    def swap(self, a: int, b: int) -> None:
+        """Exchange of two qubits."""
+        self._append("swap", a, b)
+
+    def rx(self, qubit: int, *, param: int | None = None, angle: float | None = None) -> int | None:
+        """exp(-i theta/2 X). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("rx", (qubit,), param, angle)
+
+    def ry(self, qubit: int, *, param: int | None = None, angle: float | None = None) -> int | None:
+        """exp(-i theta/2 Y). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("ry", (qubit,), param, angle)
+
+    def rz(self, qubit: int, *, param: int | None = None, angle: float | None = None) -> int | None:
+        """exp(-i theta/2 Z). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("rz", (qubit,), param, angle)
+
+    def p(self, qubit: int, *, param: int | None = None, angle: float | None = None) -> int | None:
+        """diag(1, exp(i theta)). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("p", (qubit,), param, angle)
+
+    def rxx(
+        self, a: int, b: int, *, param: int | None = None, angle: float | None = None
+    ) -> int | None:
+        """exp(-i theta/2 XX). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("rxx", (a, b), param, angle)
+
+    def ryy(
+        self, a: int, b: int, *, param: int | None = None, angle: float | None = None
+    ) -> int | None:
+        """exp(-i theta/2 YY). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("ryy", (a, b), param, angle)
+
+    def rzz(
+        self, a: int, b: int, *, param: int | None = None, angle: float | None = None
+    ) -> int | None:
+        """exp(-i theta/2 ZZ). Returns the parameter's index; None for a fixed angle."""
+        return self._rotate("rzz", (a, b), param, angle)
+
+    def append(
+        self,
+        gate: str,
+        *qubits: int,
+        param: int | None = None,
+        angle: float | None = None,
+    ) -> int | None:
+        """Appends a gate by its name, as the method of that name does.
+
+        Raises:
+            ValueError: No such gate (near names are shown), a wrong number of qubits, a qubit that
+                does not exist or comes twice, or an angle for a gate that has none.
+        """
+        names = {row[0]: row[2] is not None for row in _core.gate_table()}
+        if names[_check.choice("gate", gate, names)]:
+            return self._rotate(gate, qubits, param, angle)
+        if param is not None or angle is not None:
+            raise ValueError(f"angle: expected no angle for gate {gate}, got one")
+        self._append(gate, *qubits)
+        return None
+
+    def simulate(
+        self, params: ArrayLike = (), *, dtype: Literal["single", "double"] = "double"
+    ) -> State:
+        """Runs the circuit for one parameter vector or for a batch of them.
+
+        Args:
+            params: Angles in radians, shape (P,) or (B, P).
+            dtype: Precision of the amplitudes. Single halves memory and time; amplitudes are then
+                right to about 1e-6.
+
+        Raises:
+            ValueError: Another shape, or parameters that are not finite.
+            MemoryError: The states do not fit; says how much they need and how much there is.
+        """
+        single = _check.choice("dtype", dtype, ("single", "double")) == "single"
+        values = _check.floats("params", params, shape=f"(batch, {self.n_params})")
+        row, empty = (self.n_params,), values.ndim == 2 and not len(values)
+        if values.shape != row and (values.ndim != 2 or values.shape[1:] != row or empty):
+            raise ValueError(
+                f"params: expected shape {row} or (batch, {self.n_params}), got {values.shape}"
+            )
+        return State(self, self._core.simulate(values, single), batched=values.ndim == 2)
+
+    def _append(self, gate: str, *qubits: int) -> None:
+        self._core.append(gate, [_check.integer("qubit", q, 0) for q in qubits], None, None)
+
+    def _rotate(
+        self, gate: str, qubits: tuple[int, ...], param: int | None, angle: float | None
+    ) -> int | None:
+        if param is not None and angle is not None:
+            raise ValueError("angle: expected either param or angle, got both")
+        if angle is not None:
+            angle = _check.number("angle", angle)
+        else:
+            param = self.n_params if param is None else _check.integer("param", param, 0)
+        self._core.append(gate, [_check.integer("qubit", q, 0) for q in qubits], param, angle)
+        return param
+
+
+class State:
+    """One state or a batch of states, as :meth:`Circuit.simulate` returns them.
+
+    Shapes below are for a batch of B; a single parameter vector has no first axis.
+    """
+
+    def __init__(self, circuit: Circuit, core: _core.State, *, batched: bool) -> None:
+        self._circuit = circuit
+        self._core = core
+        self._batched = batched
+        self._dim = 2**circuit.n_qubits
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Probability of every outcome, shape (B, 2**n)."""
+        return self._shaped(self._core.probabilities())
+
+    def statevector(self) -> NDArray[np.complexfloating]:
+        """Amplitudes, shape (B, 2**n), complex64 in single precision and complex128 in double."""
+        return self._shaped(self._core.statevector())
+
+    def sample(self, shots: int, *, seed: int | None = 0) -> NDArray[np.uint8]:
+        """Measured bits, shape (B, shots, n): column i is qubit i.
+
+        Args:
+            shots: Measurements of each state, at least 1.
+            seed: Each state of the batch has a stream of its own, named by seed and position.
+        """
+        shots = _check.integer("shots", shots, 1)
+        return self._shaped(self._core.sample(shots, _check.seed(seed)))
+
+    def gradient(self, cotangent: ArrayLike) -> NDArray[np.float64]:
+        """Derivatives by the parameters of ``sum_z cotangent[z] * q(z)``, shape (B, P).
+
+        One reverse pass for all parameters (Jones & Gacon 2020, arXiv 2009.02823), whatever the
+        cotangent: an observable that is diagonal, or dF/dq of any function F of the probabilities.
+
+        Args:
+            cotangent: Shape (2**n,) for all states alike, or (B, 2**n).
+
+        Example:
+            >>> import qhypernet as qh
+            >>> c = qh.Circuit(1)
+            >>> _ = c.ry(0)
+            >>> float(c.simulate([0.3]).gradient([0.0, 1.0])[0])  # d sin(t/2)**2 = sin(t)/2
+            0.147760
+        """
+        values = _check.floats("cotangent", cotangent, shape=f"({self._dim},)")
+        shapes: list[tuple[int, ...]] = [(self._dim,)]
+        if self._batched:
+            shapes.append((self._core.batch, self._dim))
+        if values.shape not in shapes:
+            expected = " or ".join(map(str, shapes))
+            raise ValueError(f"cotangent: expected shape {expected}, got {values.shape}")
+        return self._shaped(self._core.gradient(values))
+
+    def _shaped(self, array: NDArray[Number]) -> NDArray[Number]:
+        return array if self._batched else array[0]

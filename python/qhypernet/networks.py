@@ -1,0 +1,143 @@
+"""Binary neural networks: weights +1 and -1, one bit each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qhypernet import _check, _core
+
+_ACTIVATIONS = ("sign", "tanh", "relu", "sigmoid", "identity")
+_LIKELIHOODS = ("bernoulli", "categorical", "gaussian")
+
+
+class BinaryNetwork:
+    """A fully connected network whose weights and biases are all +1 or -1.
+
+    Bit 0 is the weight +1, bit 1 is -1. The flat order of the bits is, for each layer in turn, the
+    matrix of shape (inputs, outputs) in row-major order, then the biases. The last layer is linear;
+    its outputs times ``logit_scale`` are the logits.
+
+    Args:
+        layers: Sizes (inputs, hidden..., outputs).
+        activation: Of the hidden units: "sign" (sign(0) = +1; weights and activations binary),
+            "tanh", "relu", "sigmoid" or "identity".
+        bias: Whether every unit has a binary bias.
+        logit_scale: Factor of the outputs, above 0.
+        likelihood: "bernoulli" (one output, labels 0 and 1), "categorical" (softmax over the
+            outputs, labels 0..K-1) or "gaussian" (regression). None takes the first for one output
+            and the second for more.
+        noise: Standard deviation of a Gaussian likelihood.
+
+    Example:
+        >>> import numpy as np, qhypernet as qh
+        >>> net = qh.BinaryNetwork((2, 3, 1), activation="tanh")
+        >>> net.n_weights
+        13
+        >>> net.logits(np.zeros((1, 13), dtype=np.uint8), [[0.0, 0.0]]).round(3)  # all weights +1
+        array([[[3.285]]])
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        activation: str = "sign",
+        bias: bool = True,
+        *,
+        logit_scale: float = 1.0,
+        likelihood: str | None = None,
+        noise: float = 1.0,
+    ) -> None:
+        self.layers = tuple(_check.integer("layers", size, 1) for size in layers)
+        if len(self.layers) < 2:
+            raise ValueError(f"layers: expected at least inputs and outputs, got {self.layers}")
+        self.activation = _check.choice("activation", activation, _ACTIVATIONS)
+        self.bias = bool(bias)
+        self.logit_scale = _check.number("logit_scale", logit_scale, above=0)
+        if likelihood is None:
+            likelihood = "bernoulli" if self.layers[-1] == 1 else "categorical"
+        self.likelihood = _check.choice("likelihood", likelihood, _LIKELIHOODS)
+        self.noise = _check.number("noise", noise, above=0)
+        self._core = _core.Network(
+            list(self.layers),
+            self.activation,
+            self.bias,
+            self.logit_scale,
+            self.likelihood,
+            self.noise,
+        )
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.layers))
+        bias = "" if self.bias else ", no bias"
+        return f"<BinaryNetwork {sizes}, {self.activation}{bias}: {self.n_weights} weights>"
+
+    @property
+    def n_weights(self) -> int:
+        """Number of binary weights, biases included: the qubits that a circuit for it needs."""
+        return self._core.n_weights
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that it tells apart; 0 for regression."""
+        return {"bernoulli": 2, "categorical": self.layers[-1], "gaussian": 0}[self.likelihood]
+
+    @cached_property
+    def layout(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
+        """For each layer, the flat positions of its matrix (inputs, outputs) and of its biases."""
+        layout = []
+        start = 0
+        for n_in, n_out in zip(self.layers, self.layers[1:], strict=False):
+            matrix = np.arange(start, start + n_in * n_out).reshape(n_in, n_out)
+            start += n_in * n_out
+            bias = np.arange(start, start + n_out) if self.bias else None
+            start += n_out if self.bias else 0
+            layout.append((matrix, bias))
+        return layout
+
+    def logits(self, bits: ArrayLike, X: ArrayLike) -> NDArray[np.float64]:
+        """Outputs times ``logit_scale``, shape (S, D, K).
+
+        Args:
+            bits: S networks, shape (S, n_weights), 0 or 1.
+            X: D points, shape (D, inputs).
+        """
+        return self._core.logits(self._bits(bits), self._features(X))
+
+    def log_likelihood(self, bits: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """``sum_d log p(y_d | x_d, w)`` of S networks, in nats, shape (S,).
+
+        Args:
+            bits: S networks, shape (S, n_weights), 0 or 1.
+            X: D points, shape (D, inputs).
+            y: Labels 0..K-1 of shape (D,); for regression targets of shape (D,) or (D, K).
+        """
+        x = self._features(X)
+        return self._core.log_likelihood(self._bits(bits), x, self._targets(y, len(x)))
+
+    def log_likelihood_table(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """The log-likelihood of all 2**n_weights networks in nats, by outcome index.
+
+        Raises:
+            MemoryError: The table does not fit.
+        """
+        x = self._features(X)
+        return self._core.log_likelihood_table(x, self._targets(y, len(x)))
+
+    def _bits(self, bits: ArrayLike) -> NDArray[np.uint8]:
+        return _check.bits("bits", bits, self.n_weights)
+
+    def _features(self, X: ArrayLike) -> NDArray[np.float64]:
+        return _check.features(X, self.layers[0])
+
+    def _targets(self, y: ArrayLike, n_points: int) -> NDArray[np.float64]:
+        values = _check.floats("y", y, shape=f"({n_points},)")
+        shapes: list[tuple[int, ...]] = [(n_points,)]
+        if self.likelihood == "gaussian":
+            shapes = [(n_points, self.layers[-1])] + (shapes if self.layers[-1] == 1 else [])
+        if values.shape not in shapes:
+            raise ValueError(f"y: expected shape {shapes[0]}, got {values.shape}")
+        return values

@@ -1,0 +1,108 @@
+//! Binary networks.
+
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use qhypernet_core::binn::{self, Activation, Likelihood, Networks};
+
+use crate::convert::{array, compute, pack, slice, to_python};
+
+type Predictive<'py> =
+    (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>);
+
+#[pyclass(module = "qhypernet._core", frozen)]
+pub struct Network {
+    inner: binn::Network,
+}
+
+#[pymethods]
+impl Network {
+    #[new]
+    fn new(
+        layers: Vec<usize>,
+        activation: &str,
+        bias: bool,
+        logit_scale: f64,
+        likelihood: &str,
+        noise: f64,
+    ) -> PyResult<Self> {
+        let activation: Activation = activation.parse().map_err(to_python)?;
+        let likelihood = match likelihood {
+            "bernoulli" => Likelihood::Bernoulli,
+            "categorical" => Likelihood::Categorical,
+            "gaussian" => Likelihood::Gaussian { noise },
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "likelihood: expected one of bernoulli, categorical, gaussian, got '{other}'"
+                )));
+            }
+        };
+        let inner = binn::Network::new(&layers, activation, bias, logit_scale, likelihood);
+        Ok(Self { inner: inner.map_err(to_python)? })
+    }
+
+    #[getter]
+    fn n_weights(&self) -> usize {
+        self.inner.n_weights()
+    }
+
+    fn logits<'py>(
+        &self,
+        py: Python<'py>,
+        bits: PyReadonlyArrayDyn<'_, u8>,
+        x: PyReadonlyArrayDyn<'_, f64>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+        let (bits, x) = (pack("bits", &bits)?, slice("X", &x)?);
+        let values = compute(py, || self.inner.logits(&bits, x))?;
+        let n_points = x.len() / self.inner.n_inputs();
+        array(py, values, &[bits.len(), n_points, self.inner.n_outputs()])
+    }
+
+    fn log_likelihood<'py>(
+        &self,
+        py: Python<'py>,
+        bits: PyReadonlyArrayDyn<'_, u8>,
+        x: PyReadonlyArrayDyn<'_, f64>,
+        y: PyReadonlyArrayDyn<'_, f64>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+        let (bits, x, y) = (pack("bits", &bits)?, slice("X", &x)?, slice("y", &y)?);
+        let values = compute(py, || self.inner.log_likelihood(&bits, x, y))?;
+        array(py, values, &[bits.len()])
+    }
+
+    fn log_likelihood_table<'py>(
+        &self,
+        py: Python<'py>,
+        x: PyReadonlyArrayDyn<'_, f64>,
+        y: PyReadonlyArrayDyn<'_, f64>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+        let (x, y) = (slice("X", &x)?, slice("y", &y)?);
+        let values = compute(py, || self.inner.log_likelihood_table(x, y))?;
+        let len = values.len();
+        array(py, values, &[len])
+    }
+
+    /// (mean, votes, aleatoric) of `n_distributions` distributions over all networks, or over the
+    /// given ones.
+    fn predictive<'py>(
+        &self,
+        py: Python<'py>,
+        bits: Option<PyReadonlyArrayDyn<'_, u8>>,
+        probabilities: PyReadonlyArrayDyn<'_, f64>,
+        n_distributions: usize,
+        x: PyReadonlyArrayDyn<'_, f64>,
+    ) -> PyResult<Predictive<'py>> {
+        let bits = bits.map(|bits| pack("bits", &bits)).transpose()?;
+        let networks = bits.as_ref().map_or(Networks::All, Networks::Some);
+        let (q, x) = (slice("probabilities", &probabilities)?, slice("X", &x)?);
+        let result = compute(py, || self.inner.predictive(networks, q, n_distributions, x))?;
+        let n_points = x.len() / self.inner.n_inputs();
+        let classes = result.mean.len() / (n_distributions * n_points);
+        let shape = [n_distributions, n_points, classes];
+        Ok((
+            array(py, result.mean, &shape)?,
+            array(py, result.votes, &shape)?,
+            array(py, result.aleatoric, &shape[..2])?,
+        ))
+    }
+}

@@ -1,0 +1,140 @@
+//! Objectives, and the random numbers that training starts from.
+
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use qhypernet_core::mmd::HammingKernel;
+use qhypernet_core::objective::{self, Divergence, Evaluation, Objective, Shots};
+use qhypernet_core::rng::{Purpose, generator, uniform};
+
+use crate::circuit::Circuit;
+use crate::convert::{array, compute, slice, to_python};
+
+type Parts<'py> =
+    (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>);
+
+#[pyclass(module = "qhypernet._core", frozen)]
+pub struct Problem {
+    inner: objective::Problem,
+}
+
+#[pymethods]
+impl Problem {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        table: PyReadonlyArrayDyn<'_, f64>,
+        p_plus: PyReadonlyArrayDyn<'_, f64>,
+    ) -> PyResult<Self> {
+        let (table, p_plus) = (slice("table", &table)?, slice("p_plus", &p_plus)?);
+        let inner = compute(py, || objective::Problem::new(table, p_plus))?;
+        Ok(Self { inner })
+    }
+
+    #[getter]
+    fn n_weights(&self) -> usize {
+        self.inner.n_weights()
+    }
+}
+
+fn objective(divergence: &str, bandwidths: &[f64], weight: f64) -> PyResult<Objective> {
+    let divergence = match divergence {
+        "none" => Divergence::None,
+        "kl" => Divergence::Kl,
+        "mmd" => Divergence::Mmd(HammingKernel::new(bandwidths).map_err(to_python)?),
+        other => {
+            let message = format!("divergence: expected one of none, kl, mmd, got '{other}'");
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    Ok(Objective { divergence, weight })
+}
+
+fn parts<'py>(py: Python<'py>, evaluations: Vec<Evaluation>) -> PyResult<Parts<'py>> {
+    let batch = evaluations.len();
+    let n_params = evaluations.first().map_or(0, |e| e.gradient.len());
+    let expected = evaluations.iter().map(|e| e.expected_cost).collect();
+    let divergence = evaluations.iter().map(|e| e.divergence).collect();
+    let gradient = evaluations.into_iter().flat_map(|e| e.gradient).collect();
+    Ok((
+        array(py, expected, &[batch])?,
+        array(py, divergence, &[batch])?,
+        array(py, gradient, &[batch, n_params])?,
+    ))
+}
+
+/// (expected cost, divergence, gradient) of each row of parameters.
+#[pyfunction]
+pub fn evaluate_exact<'py>(
+    py: Python<'py>,
+    circuit: &mut Circuit,
+    problem: &Problem,
+    params: PyReadonlyArrayDyn<'_, f64>,
+    divergence: &str,
+    bandwidths: Vec<f64>,
+    weight: f64,
+) -> PyResult<Parts<'py>> {
+    let program = circuit.program()?;
+    let objective = objective(divergence, &bandwidths, weight)?;
+    let params = slice("params", &params)?;
+    let evaluations =
+        compute(py, || objective::exact(&program, &problem.inner, &objective, params))?;
+    parts(py, evaluations)
+}
+
+/// The same, estimated from `shots` measured networks for each row.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn evaluate_sampled<'py>(
+    py: Python<'py>,
+    circuit: &mut Circuit,
+    problem: &Problem,
+    params: PyReadonlyArrayDyn<'_, f64>,
+    divergence: &str,
+    bandwidths: Vec<f64>,
+    weight: f64,
+    shots: usize,
+    seed: u64,
+    first_init: u64,
+    step: u64,
+) -> PyResult<Parts<'py>> {
+    let program = circuit.program()?;
+    let objective = objective(divergence, &bandwidths, weight)?;
+    let params = slice("params", &params)?;
+    let draw = Shots { shots, seed, first_init, step };
+    let evaluations =
+        compute(py, || objective::sampled(&program, &problem.inner, &objective, params, draw))?;
+    parts(py, evaluations)
+}
+
+/// Uniform numbers from [0, 1), shape (n_inits, n): each initialisation has a stream of its own.
+#[pyfunction]
+pub fn uniforms<'py>(
+    py: Python<'py>,
+    seed: u64,
+    first_init: u64,
+    n_inits: usize,
+    n: usize,
+) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+    let rows = (0..n_inits as u64).flat_map(|i| {
+        let mut rng = generator(seed, Purpose::Start, first_init + i, 0);
+        (0..n).map(move |_| uniform(&mut rng))
+    });
+    array(py, rows.collect(), &[n_inits, n])
+}
+
+/// Bits drawn from a prior, shape (n_samples, n): bit 0 is the weight +1.
+#[pyfunction]
+pub fn sample_prior<'py>(
+    py: Python<'py>,
+    seed: u64,
+    p_plus: Vec<f64>,
+    n_samples: usize,
+) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
+    let mut rng = generator(seed, Purpose::Prior, 0, 0);
+    let mut bits = Vec::with_capacity(n_samples * p_plus.len());
+    for _ in 0..n_samples {
+        bits.extend(p_plus.iter().map(|p| u8::from(uniform(&mut rng) >= *p)));
+    }
+    array(py, bits, &[n_samples, p_plus.len()])
+}
