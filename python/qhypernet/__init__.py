@@ -1,0 +1,62 @@
+"""Train binary neural networks with quantum circuits, the Bayesian way.
+
+A circuit's measured bits are the weights of a binary network, so training its angles trains a
+distribution over networks. For every problem small enough the exact posterior stands beside it.
+
+Example:
+    >>> import qhypernet as qh
+    >>> data = qh.datasets.moons()
+    >>> net = qh.BinaryNetwork((2, 3, 1), activation="tanh")
+    >>> problem = qh.Problem(net, data.X_train, data.y_train)
+    >>> circuit = qh.ansatz.sign_symmetric(net, n_layers=4)
+    >>> r = qh.train(circuit, problem, qh.ELBO(qh.Schedule(50, 1)), n_inits=2, n_steps=100,
+    ...              start="near_uniform")
+    >>> posterior = qh.exact_posterior(problem.table)
+    >>> bool((posterior.kl_from(r.probabilities()) < 5).all())
+    True
+"""
+
+from qhypernet import ansatz, datasets, prediction
+from qhypernet._core import __version__, num_threads, set_num_threads
+from qhypernet.circuits import Circuit, State
+from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
+from qhypernet.networks import BinaryNetwork
+from qhypernet.objectives import ELBO, MLE, SELBO
+from qhypernet.optimizers import Adam
+from qhypernet.posterior import ExactPosterior, best_network, exact_posterior
+from qhypernet.prediction import Prediction, predict
+from qhypernet.priors import BernoulliPrior
+from qhypernet.problems import Problem
+from qhypernet.schedules import Schedule
+from qhypernet.training import Interrupted, TrainingResult, train
+
+__all__ = [
+    "ELBO",
+    "MLE",
+    "SELBO",
+    "Adam",
+    "BernoulliPrior",
+    "BinaryNetwork",
+    "Circuit",
+    "ExactPosterior",
+    "HammingKernel",
+    "Interrupted",
+    "Prediction",
+    "Problem",
+    "Schedule",
+    "State",
+    "TrainingResult",
+    "__version__",
+    "ansatz",
+    "best_network",
+    "datasets",
+    "exact_posterior",
+    "mmd2",
+    "mmd2_exact",
+    "mmd2_to_prior",
+    "num_threads",
+    "predict",
+    "prediction",
+    "set_num_threads",
+    "train",
+]

@@ -1,0 +1,23 @@
+"""Data sets: the paper's synthetic ones, two real ones that scikit-learn bundles, and any CSV file.
+
+Nothing here touches the network. scikit-learn and pandas are imported when a data set is built, so
+that importing this module stays fast.
+"""
+
+from qhypernet.datasets._bundled import breast_cancer, digits
+from qhypernet.datasets._csv import read_csv
+from qhypernet.datasets._dataset import Dataset
+from qhypernet.datasets._load import load, names
+from qhypernet.datasets._synthetic import gaussian, moons, rings
+
+__all__ = [
+    "Dataset",
+    "breast_cancer",
+    "digits",
+    "gaussian",
+    "load",
+    "moons",
+    "names",
+    "read_csv",
+    "rings",
+]

@@ -1,0 +1,83 @@
+"""One door to all data sets by name or path: what the command line calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from qhypernet import _check
+from qhypernet.datasets._bundled import breast_cancer, digits
+from qhypernet.datasets._csv import read_csv
+from qhypernet.datasets._dataset import Dataset
+from qhypernet.datasets._synthetic import gaussian, moons, rings
+
+_SYNTHETIC: dict[str, Callable[[int, int], Dataset]] = {
+    "gaussian": gaussian,
+    "moons": moons,
+    "rings": rings,
+}
+_NAMES = (*_SYNTHETIC, "digits", "breast_cancer")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the built-in data sets.
+
+    Example:
+        >>> names()
+        ('gaussian', 'moons', 'rings', 'digits', 'breast_cancer')
+    """
+    return _NAMES
+
+
+def load(
+    name_or_path: str,
+    *,
+    target: str | None = None,
+    classes: Sequence[int] | None = None,
+    n_samples: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Return the built-in data set of that name, or else the one in the CSV file of that path.
+
+    Args:
+        name_or_path: one of :func:`names`, or the path of a CSV file. A file that is called like
+            a built-in data set is reached as ``./moons``.
+        target: column to predict; needed for a CSV file, refused otherwise.
+        classes: digits to tell apart (default 0 and 1); for ``digits`` only.
+        n_samples: number of training points (default 200); for the synthetic data sets only.
+        seed: 0 <= seed < 2**64.
+
+    Raises:
+        ValueError: if the name is unknown and no file, if an option does not belong to the data
+            set, or whatever the data set itself refuses.
+
+    Example:
+        >>> load("digits", classes=(4, 9)).class_names
+        ('4', '9')
+    """
+    given = {"target": target, "classes": classes, "n_samples": n_samples}
+    if name_or_path in _SYNTHETIC:
+        _refuse(name_or_path, given, allowed="n_samples")
+        return _SYNTHETIC[name_or_path](200 if n_samples is None else n_samples, seed)
+    if name_or_path == "digits":
+        _refuse(name_or_path, given, allowed="classes")
+        return digits((0, 1) if classes is None else classes, seed)
+    if name_or_path == "breast_cancer":
+        _refuse(name_or_path, given, allowed=None)
+        return breast_cancer(seed)
+    path = Path(name_or_path)
+    # A bare word is a misspelt name rather than a lost file.
+    if not path.exists() and not path.suffix and path.name == name_or_path:
+        raise ValueError(
+            f"data: expected one of {', '.join(_NAMES)} or the path of a CSV file, "
+            f"got {name_or_path!r}{_check.near(name_or_path, _NAMES)}"
+        )
+    _refuse(name_or_path, given, allowed="target")
+    return read_csv(path, "" if target is None else target, seed)
+
+
+def _refuse(name: str, given: Mapping[str, object], allowed: str | None) -> None:
+    """Raise on an option that the data set would silently ignore."""
+    for option, value in given.items():
+        if value is not None and option != allowed:
+            raise ValueError(f"{option}={value!r} has no meaning for the data set {name!r}")

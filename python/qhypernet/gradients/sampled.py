@@ -1,0 +1,50 @@
+"""From a finite number of shots, drawn from the simulated state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhypernet import _check, _core
+from qhypernet.gradients._base import Evaluation, Term
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Score function with a leave-one-out baseline: unbiased at any number of shots from 3 on.
+
+    Objective and regulariser are estimates from the same shots; the MMD's is unbiased and can be
+    negative. Shots come from the stream (seed, initialisation, step).
+    """
+
+    shots: int
+
+    def __post_init__(self) -> None:
+        _check.integer("shots", self.shots, 3)
+
+    def __call__(
+        self,
+        circuit: _core.Circuit,
+        problem: _core.Problem,
+        term: Term,
+        params: NDArray[np.float64],
+        *,
+        seed: int,
+        step: int,
+    ) -> Evaluation:
+        """Evaluates the objective for every row of ``params``."""
+        expected, divergence, gradient = _core.evaluate_sampled(
+            circuit,
+            problem,
+            params,
+            term.divergence,
+            list(term.bandwidths),
+            term.weight,
+            self.shots,
+            seed,
+            0,
+            step,
+        )
+        return Evaluation(expected, term.weight * divergence, gradient)

@@ -1,0 +1,63 @@
+"""Optimisers of a batch of parameter vectors, each row on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhypernet import _check, schedules
+from qhypernet.schedules import Schedule
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980).
+
+    Args:
+        learning_rate: A number above 0 or a :class:`Schedule`.
+        beta1: Decay of the gradient's running mean.
+        beta2: Decay of the running mean of its square.
+        epsilon: Keeps the step finite where gradients vanish.
+
+    Example:
+        >>> import qhypernet as qh
+        >>> qh.Adam(0.1).learning_rate
+        0.1
+    """
+
+    learning_rate: float | Schedule = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        rate = schedules.checked("learning_rate", self.learning_rate, above=0)
+        object.__setattr__(self, "learning_rate", rate)
+        _check.number("beta1", self.beta1, minimum=0, below=1)
+        _check.number("beta2", self.beta2, minimum=0, below=1)
+        _check.number("epsilon", self.epsilon, above=0)
+
+    def start(self, params: NDArray[np.float64]) -> Arrays:
+        """The state before the first step: arrays, so that it can be saved."""
+        return {"mean": np.zeros_like(params), "square": np.zeros_like(params)}
+
+    def step(
+        self,
+        params: NDArray[np.float64],
+        gradient: NDArray[np.float64],
+        state: Arrays,
+        step: int,
+        n_steps: int,
+    ) -> tuple[NDArray[np.float64], Arrays]:
+        """The next parameters and state; ``step`` counts from 0."""
+        mean = self.beta1 * state["mean"] + (1 - self.beta1) * gradient
+        square = self.beta2 * state["square"] + (1 - self.beta2) * gradient**2
+        unbiased_mean = mean / (1 - self.beta1 ** (step + 1))
+        unbiased_square = square / (1 - self.beta2 ** (step + 1))
+        rate = schedules.at(self.learning_rate, step, n_steps)
+        moved = params - rate * unbiased_mean / (np.sqrt(unbiased_square) + self.epsilon)
+        return moved, {"mean": mean, "square": square}

@@ -1,0 +1,73 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file beside its place, makes sure it is on disk, and moves it there.
+
+    Raises:
+        OSError: What the system says, with the path; whatever stood there before is still there.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a result is as readable as any other file of the user's.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, target)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            message = f"{error.strerror} (nothing was changed)"
+            raise OSError(error.errno, message, str(target)) from error
+        raise
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """:func:`write_bytes` for text."""
+    write_bytes(path, content.encode())
+
+
+def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
+    """Writes a labelled data set as NetCDF."""
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in dataset.data_vars.items()
+        if variable.dtype.kind in "fiu" and variable.ndim
+    }
+    content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
+    write_bytes(path, bytes(content))
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Reads what :func:`write_dataset` wrote, into memory.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not NetCDF, or is damaged.
+    """
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except Exception as error:
+        raise ValueError(f"{path}: expected a result file of qhypernet, got {error}") from error

@@ -1,0 +1,273 @@
+"""The training loop: all initialisations in one batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qhypernet import _check, _core, gradients, schedules, starts, storage
+from qhypernet._interrupt import Interrupts
+from qhypernet._progress import TrainingProgress
+from qhypernet.circuits import Circuit, State
+from qhypernet.gradients._base import Term
+from qhypernet.objectives import Objective
+from qhypernet.optimizers import Adam, Arrays
+from qhypernet.priors import BernoulliPrior
+from qhypernet.problems import Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
+_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop; the message says what was saved and how to go on."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training leaves: parameters and their history."""
+
+    circuit: Circuit
+    params: NDArray[np.float64]
+    """Final angles in radians, shape (n_inits, P)."""
+    history: xr.Dataset
+    """Dims (init, step), nats: ``objective``, its parts ``expected_nll`` and ``regularizer`` (with
+    its weight), the Euclidean ``gradient_norm``; dim (step): ``weight`` and ``learning_rate``.
+    Values at step t are those before the t-th update."""
+    seed: int
+    """The seed, drawn if none was given."""
+
+    def simulate(self) -> State:
+        """The trained states, a batch of n_inits."""
+        return self.circuit.simulate(self.params)
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """The trained distributions over networks, shape (n_inits, 2**n)."""
+        return self.simulate().probabilities()
+
+
+def train(
+    circuit: Circuit,
+    table_or_problem: ArrayLike | Problem,
+    objective: Objective,
+    *,
+    n_inits: int = 100,
+    n_steps: int = 200,
+    optimizer: Adam | None = None,
+    gradient: str = "exact",
+    shots: int | None = None,
+    start: str | ArrayLike = "random",
+    prior: BernoulliPrior | None = None,
+    seed: int | None = 0,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> TrainingResult:
+    """Trains a circuit's angles from many starts at once.
+
+    Args:
+        circuit: As many qubits as there are weights.
+        table_or_problem: The log-likelihood of every network in nats, shape (2**n,), or a
+            :class:`Problem`, whose table is then worked out.
+        objective: :class:`MLE`, :class:`ELBO` or :class:`SELBO`.
+        n_inits: Independent initialisations, trained as one batch.
+        n_steps: Updates.
+        optimizer: None is ``Adam(0.1)``.
+        gradient: "exact", or "sampled" from ``shots`` simulated measurements a step.
+        shots: For sampled gradients, at least 3.
+        start: "random", "near_uniform", "near_identity", or parameters of shape (n_inits, P).
+        prior: None is the uniform prior.
+        seed: The same seed gives the same bits on any number of threads. None draws one, which the
+            result tells.
+        progress: Whether to show a progress bar; None shows it where someone can see it.
+        checkpoint: A file to save to now and then and when interrupted. If it is there already and
+            belongs to the same training, training goes on from it, bit for bit as if it had never
+            stopped.
+
+    Raises:
+        ValueError: Arguments that do not fit together, or a checkpoint of another training.
+        MemoryError: The simulation does not fit.
+        Interrupted: Ctrl-C; the step was finished and, with ``checkpoint``, saved.
+
+    Example:
+        >>> import qhypernet as qh
+        >>> X, y = [[0.0], [1.0]], [0, 1]
+        >>> net = qh.BinaryNetwork((1, 1))
+        >>> circuit = qh.ansatz.hardware_efficient(net.n_weights, n_layers=2)
+        >>> r = qh.train(circuit, qh.Problem(net, X, y), qh.ELBO(), n_inits=3, n_steps=50)
+        >>> r.params.shape, dict(r.history.sizes)
+        ((3, 8), {'init': 3, 'step': 50})
+    """
+    if isinstance(table_or_problem, Problem):
+        table = table_or_problem.table
+    else:
+        table = _check.floats("table", table_or_problem, shape="(2**n,)")
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective: expected MLE(), ELBO() or SELBO(), got {objective!r}")
+    if table.shape != (2**circuit.n_qubits,):
+        raise ValueError(
+            f"circuit: expected as many qubits as weights, a table of {2**circuit.n_qubits} "
+            f"entries for {circuit.n_qubits} qubits, got a table of shape {table.shape}"
+        )
+    if not circuit.n_params:
+        raise ValueError("circuit: expected at least one free parameter to train, got none")
+    prior = prior or BernoulliPrior(circuit.n_qubits)
+    if prior.n != circuit.n_qubits:
+        raise ValueError(f"prior: expected {circuit.n_qubits} weights, got {prior.n}")
+    loop = _Loop(
+        circuit=circuit,
+        table=table,
+        prior=prior,
+        objective=objective,
+        optimizer=optimizer or Adam(),
+        gradient=gradients.named(gradient, shots),
+        n_inits=_check.integer("n_inits", n_inits, 1),
+        n_steps=_check.integer("n_steps", n_steps, 1),
+        start=start,
+        seed=_check.seed(seed),
+    )
+    loop.run(progress, None if checkpoint is None else Path(checkpoint))
+    return TrainingResult(circuit, loop.params, loop.dataset(), loop.seed)
+
+
+@dataclass
+class _Loop:
+    """A training under way: what it was asked for, and how far it has come."""
+
+    circuit: Circuit
+    table: NDArray[np.float64]
+    prior: BernoulliPrior
+    objective: Objective
+    optimizer: Adam
+    gradient: gradients.Gradient
+    n_inits: int
+    n_steps: int
+    start: str | ArrayLike
+    seed: int
+
+    def __post_init__(self) -> None:
+        shape = (self.n_inits, self.circuit.n_params)
+        if isinstance(self.start, str):
+            self.params = starts.start(self.circuit, self.start, self.n_inits, self.seed)
+        else:
+            self.params = _check.floats("start", self.start, shape=str(shape)).copy()
+            if self.params.shape != shape:
+                raise ValueError(f"start: expected shape {shape}, got {self.params.shape}")
+        self.fingerprint = self._fingerprint()
+        self.state: Arrays = self.optimizer.start(self.params)
+        self.history = {name: np.full((self.n_inits, self.n_steps), np.nan) for name in _HISTORY}
+        self.done = 0
+
+    def run(self, progress: bool | None, checkpoint: Path | None) -> None:
+        """Runs the steps that are left."""
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+        problem = _core.Problem(self.table, self.prior.p_plus)
+        bandwidths = self.objective.bandwidths(self.prior.n)
+        bar = TrainingProgress(progress, self.n_steps, self.done)
+        with Interrupts() as interrupts, bar:
+            while self.done < self.n_steps:
+                weight = schedules.at(self.objective.weight, self.done, self.n_steps)
+                self._step(problem, Term(self.objective.divergence, bandwidths, weight))
+                bar.update(self.history["objective"][:, self.done - 1])
+                if interrupts.asked:
+                    raise Interrupted(self._stop(checkpoint))
+                if checkpoint is not None and bar.seconds_since_mark > _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._save(checkpoint)
+                    bar.mark()
+
+    def dataset(self) -> xr.Dataset:
+        """The history, labelled."""
+        import xarray as xr
+
+        steps = range(self.n_steps)
+        by_step = {
+            "weight": [schedules.at(self.objective.weight, t, self.n_steps) for t in steps],
+            "learning_rate": [
+                schedules.at(self.optimizer.learning_rate, t, self.n_steps) for t in steps
+            ],
+        }
+        dataset = xr.Dataset(
+            {name: (("init", "step"), values) for name, values in self.history.items()}
+            | {name: (("step",), values) for name, values in by_step.items()},
+            coords={"init": np.arange(self.n_inits), "step": np.arange(self.n_steps)},
+        )
+        for name in ("objective", "expected_nll", "regularizer"):
+            dataset[name].attrs["units"] = "nats"
+        return dataset
+
+    def _step(self, problem: _core.Problem, term: Term) -> None:
+        found = self.gradient(
+            self.circuit._core, problem, term, self.params, seed=self.seed, step=self.done
+        )
+        norms = np.sqrt((found.gradient**2).sum(axis=1))
+        values = (found.expected_nll + found.regularizer, found.expected_nll, found.regularizer)
+        for name, column in zip(_HISTORY, (*values, norms), strict=True):
+            self.history[name][:, self.done] = column
+        self.params, self.state = self.optimizer.step(
+            self.params, found.gradient, self.state, self.done, self.n_steps
+        )
+        self.done += 1
+
+    def _stop(self, checkpoint: Path | None) -> str:
+        if checkpoint is None:
+            return f"stopped after step {self.done} of {self.n_steps}; nothing was saved"
+        self._save(checkpoint)
+        return (
+            f"stopped after step {self.done} of {self.n_steps} and saved to {checkpoint}; "
+            "the same call goes on from there"
+        )
+
+    def _fingerprint(self) -> str:
+        """A hash of everything that decides the result."""
+        parts = {
+            "version": _core.__version__,
+            "circuit": self.circuit.fingerprint,
+            "table": hashlib.sha256(self.table.tobytes()).hexdigest(),
+            "prior": self.prior.p_plus.tolist(),
+            "objective": repr(self.objective),
+            "bandwidths": self.objective.bandwidths(self.prior.n),
+            "weight": repr(self.objective.weight),
+            "optimizer": repr(self.optimizer),
+            "gradient": repr(self.gradient),
+            "start": hashlib.sha256(self.params.tobytes()).hexdigest(),
+            "steps": self.n_steps,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _save(self, path: Path) -> None:
+        import xarray as xr
+
+        arrays = {"params": self.params, **{f"state_{k}": v for k, v in self.state.items()}}
+        dataset = xr.Dataset(
+            {name: (("init", "param"), values) for name, values in arrays.items()}
+            | {
+                name: (("init", "step"), values[:, : self.done])
+                for name, values in self.history.items()
+            },
+            attrs={"fingerprint": self.fingerprint},
+        )
+        storage.write_dataset(path, dataset)
+
+    def _restore(self, path: Path) -> None:
+        saved = storage.read_dataset(path)
+        if saved.attrs.get("fingerprint") != self.fingerprint:
+            raise ValueError(
+                f"checkpoint: expected {path} to hold this training, got one of another "
+                "configuration, data, seed or version; name another file or remove that one"
+            )
+        self.params = saved["params"].values
+        self.state = {name: saved[f"state_{name}"].values for name in self.state}
+        self.done = saved.sizes["step"]
+        for name, values in self.history.items():
+            values[:, : self.done] = saved[name].values
