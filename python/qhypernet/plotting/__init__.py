@@ -1,0 +1,23 @@
+"""Figures of a training run and of the trained model, in one style, safe for the colour-blind.
+
+Every function takes arrays and returns a ``matplotlib.figure.Figure``. pyplot is never used, and
+the user's matplotlib settings are neither read nor changed.
+"""
+
+from qhypernet.plotting._boundary import decision_boundary
+from qhypernet.plotting._distribution import distribution
+from qhypernet.plotting._history import gradient_magnitude, training_curves
+from qhypernet.plotting._images import hardest_images, weight_map
+from qhypernet.plotting._reliability import reliability
+from qhypernet.plotting._svg import embed
+
+__all__ = [
+    "decision_boundary",
+    "distribution",
+    "embed",
+    "gradient_magnitude",
+    "hardest_images",
+    "reliability",
+    "training_curves",
+    "weight_map",
+]
