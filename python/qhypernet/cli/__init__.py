@@ -1,0 +1,40 @@
+"""The command ``qhypernet``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from qhypernet.cli import info, report, train
+from qhypernet.training import Interrupted
+
+app = typer.Typer(
+    name="qhypernet",
+    help="Train binary neural networks with quantum circuits, the Bayesian way.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("train")(train.train)
+app.command("report")(report.report)
+app.command("info")(info.info)
+
+
+def main() -> None:
+    """Runs the command; an error that the user can mend is one line, not a traceback."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app()
+    except Interrupted as stop:
+        console.print(f"[bold]Interrupted:[/] {stop}")
+        sys.exit(130)
+    except KeyboardInterrupt:
+        console.print("[bold]Interrupted.[/]")
+        sys.exit(130)
+    except (ValueError, TypeError, MemoryError, OSError) as error:
+        console.print("[bold red]Error:[/]", end=" ")
+        console.print(str(error), markup=False)
+        sys.exit(1)

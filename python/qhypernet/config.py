@@ -1,0 +1,222 @@
+"""The description of a run: what ``qhypernet train`` takes from its options or a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from qhypernet import _check, ansatz, datasets
+from qhypernet.circuits import Circuit
+from qhypernet.kernels import HammingKernel
+from qhypernet.networks import BinaryNetwork
+from qhypernet.objectives import ELBO, MLE, SELBO, Objective
+from qhypernet.optimizers import Adam
+from qhypernet.priors import BernoulliPrior
+from qhypernet.schedules import Schedule
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScheduleConfig(_Section):
+    """A number that changes during training."""
+
+    start: float
+    end: float
+    shape: Literal["geometric", "linear", "cosine"] = "geometric"
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def build(self) -> Schedule:
+        """The schedule."""
+        return Schedule(self.start, self.end, self.shape, self.fraction)
+
+
+def _parse_number(value: object) -> object:
+    """Numbers as the command line writes them: ``30``, ``3000:30`` or ``3000:30:linear``."""
+    if not isinstance(value, str):
+        return value
+    start, *rest = value.split(":")
+    if not rest:
+        return float(value)
+    names = dict(zip(("end", "shape", "fraction"), rest, strict=False))
+    return {"start": start, **names}
+
+
+Number = Annotated[float | ScheduleConfig, BeforeValidator(_parse_number)]
+
+
+class DataConfig(_Section):
+    """Where the data come from."""
+
+    source: str = Field(description="A built-in data set, or the path of a CSV file.")
+    target: str | None = Field(default=None, description="The column to predict, for CSV files.")
+    classes: tuple[int, ...] | None = Field(default=None, description="Which digits, for digits.")
+    n_samples: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Training points, for synthetic data."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
+        default=0, description="Seed of draw and split."
+    )
+
+
+class NetworkConfig(_Section):
+    """The binary network; inputs and outputs follow from the data."""
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="Hidden units a layer."
+    )
+    activation: Literal["sign", "tanh", "relu", "sigmoid", "identity"] = "sign"
+    bias: bool = True
+    logit_scale: Annotated[float, Field(gt=0)] = 1.0
+    p_plus: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="Prior probability of the weight +1."
+    )
+
+
+class CircuitConfig(_Section):
+    """The circuit, one qubit a weight."""
+
+    ansatz: Literal["hardware_efficient", "brickwork", "sign_symmetric"] = "hardware_efficient"
+    layers: Annotated[int, Field(ge=1)] = 1
+
+
+class ObjectiveConfig(_Section):
+    """What is minimised."""
+
+    name: Literal["mle", "elbo", "selbo"] = "selbo"
+    weight: Number | None = Field(
+        default=None, description="SELBO's weight (30 if not given) or ELBO's beta (1)."
+    )
+    bandwidths: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        default=None, description="Of SELBO's kernel; sqrt(n/2) if not given."
+    )
+
+
+class TrainingConfig(_Section):
+    """How it is minimised."""
+
+    inits: Annotated[int, Field(ge=1)] = 10
+    steps: Annotated[int, Field(ge=1)] = 200
+    start: Literal["random", "near_uniform", "near_identity"] = "random"
+    learning_rate: Number = 0.1
+    shots: Annotated[int, Field(ge=3)] | None = Field(
+        default=None, description="Simulated measurements a step; exact gradients if not given."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+
+
+class RunConfig(_Section):
+    """Everything that decides a run's result."""
+
+    data: DataConfig
+    network: NetworkConfig = NetworkConfig()
+    circuit: CircuitConfig = CircuitConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @classmethod
+    def parse(cls, content: dict[str, Any], where: str) -> RunConfig:
+        """Checks a description.
+
+        Raises:
+            ValueError: Names every field that is wrong, what was expected, and near names of
+                unknown ones.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ValueError(f"{where}: " + "; ".join(map(_explain, error.errors()))) from None
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """The content of a TOML file, not yet checked: the command line may add to it.
+
+        Raises:
+            ValueError: The file is not there or is not TOML.
+        """
+        try:
+            return tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise ValueError(f"config: expected a TOML file, got {path}, no such file") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ValueError(f"config: expected a TOML file, got {path}: {error}") from None
+
+    def to_toml(self) -> str:
+        """The description with every default written out, as :meth:`read` takes it."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def load_data(self) -> datasets.Dataset:
+        """The data."""
+        return datasets.load(
+            self.data.source,
+            target=self.data.target,
+            classes=self.data.classes,
+            n_samples=self.data.n_samples,
+            seed=self.data.seed,
+        )
+
+    def build_network(self, data: datasets.Dataset) -> BinaryNetwork:
+        """The network for these data: one output for two classes, else one a class."""
+        outputs = 1 if data.n_classes == 2 else data.n_classes
+        return BinaryNetwork(
+            (data.n_features, *self.network.hidden, outputs),
+            self.network.activation,
+            self.network.bias,
+            logit_scale=self.network.logit_scale,
+        )
+
+    def build_prior(self, net: BinaryNetwork) -> BernoulliPrior:
+        """The prior over the network's weights."""
+        return BernoulliPrior(net.n_weights, self.network.p_plus)
+
+    def build_circuit(self, net: BinaryNetwork) -> Circuit:
+        """The circuit for the network's weights."""
+        if self.circuit.ansatz == "sign_symmetric":
+            return ansatz.sign_symmetric(net, self.circuit.layers)
+        build = getattr(ansatz, self.circuit.ansatz)
+        circuit: Circuit = build(net.n_weights, self.circuit.layers)
+        return circuit
+
+    def build_objective(self) -> Objective:
+        """The objective."""
+        weight = _number(self.objective.weight)
+        kernel = self.objective.bandwidths and HammingKernel(self.objective.bandwidths)
+        if self.objective.name != "selbo" and kernel:
+            raise ValueError(f"objective.bandwidths: {self.objective.name} has no kernel")
+        if self.objective.name == "selbo":
+            return SELBO(30.0 if weight is None else weight, kernel or None)
+        if self.objective.name == "elbo":
+            return ELBO(1.0 if weight is None else weight)
+        if weight is not None:
+            raise ValueError("objective.weight: expected none for mle, which has no regulariser")
+        return MLE()
+
+    def build_optimizer(self) -> Adam:
+        """The optimiser."""
+        rate = _number(self.training.learning_rate)
+        assert rate is not None
+        return Adam(rate)
+
+
+def _number(value: float | ScheduleConfig | None) -> float | Schedule | None:
+    return value.build() if isinstance(value, ScheduleConfig) else value
+
+
+def _explain(error: Any) -> str:
+    """One of pydantic's errors in a line, with near names for an unknown field."""
+    # Members of a union add parts to the place that no user has written.
+    parts = [str(part) for part in error["loc"]]
+    place = [part for part in parts if part.islower() and part.isidentifier() and part != "float"]
+    name = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        section: Any = RunConfig
+        for part in place[:-1]:
+            section = section.model_fields[part].annotation
+        known = section.model_fields
+        return f"{name}: no such field{_check.near(place[-1], known)}; there are {', '.join(known)}"
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"

@@ -1,0 +1,135 @@
+"""How good trained distributions are, beside the ground truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhypernet import prediction
+from qhypernet.datasets import Dataset
+from qhypernet.networks import BinaryNetwork
+from qhypernet.posterior import ExactPosterior, best_network
+from qhypernet.priors import BernoulliPrior
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+METRICS = {
+    "accuracy": "accuracy of the posterior predictive on the test part",
+    "nll": "its mean -log p(y) in nats",
+    "brier": "its Brier score, 0 to 2",
+    "ece": "its expected calibration error",
+    "expected_accuracy": "expected accuracy of one network drawn from the distribution",
+    "expected_nll": "expected -log p(y) of one such network, nats",
+    "kl": "KL(q || exact posterior) in nats",
+    "tv": "total variation to the exact posterior",
+}
+"""What is measured; the first six on the test part."""
+
+LOWER_IS_BETTER = {name: "accuracy" not in name for name in METRICS}
+
+
+def evaluate(
+    net: BinaryNetwork,
+    data: Dataset,
+    q: NDArray[np.float64],
+    posterior: ExactPosterior,
+    table: NDArray[np.float64],
+    prior: BernoulliPrior,
+) -> xr.Dataset:
+    """Metrics of trained distributions beside their ground truth.
+
+    Args:
+        net: The network.
+        data: The data that it was trained on, with their test part.
+        q: Trained distributions over all networks, shape (M, 2**n).
+        posterior: The exact posterior of the training part.
+        table: Log-likelihood of all networks on the training part.
+        prior: The prior.
+
+    Returns:
+        ``trained`` and ``mode`` (the most probable single network of each), dims (init, metric),
+        and ``ground_truth``, dims (reference, metric): the exact posterior, the best single
+        network, the prior, and full-precision logistic regression as the classical baseline.
+    """
+    import xarray as xr
+
+    modes = _single(len(table), q.argmax(axis=1))
+    best = _single(len(table), [best_network(table)])
+    references = np.concatenate([posterior.probabilities[None], best, prior.probabilities()[None]])
+    batch = np.concatenate([q, modes, references])
+    predicted = prediction.predict(net, data.X_test, batch)
+    test_table = net.log_likelihood_table(data.X_test, data.y_test)
+    votes = np.take_along_axis(predicted.votes, data.y_test[None, :, None], axis=2)[..., 0]
+    values = _predictive_metrics(predicted.probabilities, data.y_test) | {
+        "expected_accuracy": votes.mean(axis=1),
+        "expected_nll": -(batch @ test_table) / len(data.y_test),
+        "kl": posterior.kl_from(batch),
+        "tv": posterior.total_variation(batch),
+    }
+    matrix = np.stack([values[name] for name in METRICS], axis=1)
+    m = len(q)
+    rows = np.concatenate([matrix[2 * m :], _logistic_regression(data)[None]])
+    names = ["exact posterior", "best single network", "prior", "logistic regression"]
+    return xr.Dataset(
+        {
+            "trained": (("init", "metric"), matrix[:m]),
+            "mode": (("init", "metric"), matrix[m : 2 * m]),
+            "ground_truth": (("reference", "metric"), rows),
+        },
+        coords={"metric": list(METRICS), "reference": names, "init": np.arange(m)},
+    )
+
+
+def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
+    """Names and metrics, shape (rows, len(METRICS)), of the rows that a table shows.
+
+    The median and the worst start are taken metric by metric.
+    """
+    trained, mode = evaluation["trained"].values, evaluation["mode"].values
+    lower = np.array([LOWER_IS_BETTER[name] for name in METRICS])
+    rows = {"trained": trained[0]}
+    if len(trained) > 1:
+        worst = np.where(lower, trained.max(axis=0), trained.min(axis=0))
+        rows = {
+            f"trained, median of {len(trained)} starts": np.median(trained, axis=0),
+            f"trained, worst of {len(trained)} starts": worst,
+        }
+    rows["most probable network"] = np.median(mode, axis=0)
+    truth = evaluation["ground_truth"]
+    references = zip(truth.coords["reference"].values, truth.values, strict=True)
+    rows |= {str(name): values for name, values in references}
+    return list(rows), np.array(list(rows.values()))
+
+
+def _single(n_networks: int, indices: object) -> NDArray[np.float64]:
+    """Distributions that are certain of one network each."""
+    chosen = np.atleast_1d(np.asarray(indices))
+    q = np.zeros((len(chosen), n_networks))
+    q[np.arange(len(chosen)), chosen] = 1.0
+    return q
+
+
+def _predictive_metrics(
+    probabilities: NDArray[np.float64], y: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    return {
+        "accuracy": prediction.accuracy(probabilities, y),
+        "nll": prediction.nll(probabilities, y),
+        "brier": prediction.brier(probabilities, y),
+        "ece": prediction.calibration_error(probabilities, y),
+    }
+
+
+def _logistic_regression(data: Dataset) -> NDArray[np.float64]:
+    """Metrics of scikit-learn's default logistic regression on the same split."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=10_000).fit(data.X_train, data.y_train)
+    probabilities = model.predict_proba(data.X_test)
+    own = _predictive_metrics(probabilities, data.y_test)
+    # It is a single network, so what is expected of it is what it does.
+    own |= {"expected_accuracy": own["accuracy"], "expected_nll": own["nll"]}
+    return np.array([own.get(name, np.nan) for name in METRICS], dtype=np.float64)

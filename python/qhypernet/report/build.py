@@ -1,0 +1,212 @@
+"""The report of a run: which figures and tables it shows, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from qhypernet import evaluation, plotting, prediction, storage
+from qhypernet.posterior import ExactPosterior
+from qhypernet.report.page import Section, Table, render_page
+from qhypernet.runs import Run
+
+_GRID = 80
+_COLUMNS = {
+    "accuracy": "accuracy",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+    "expected_accuracy": "expected accuracy",
+    "expected_nll": "expected NLL",
+    "kl": "KL to posterior",
+    "tv": "total variation",
+}
+
+
+def write_report(run: Run, path: Path) -> Path:
+    """Writes a run's report as one self-contained HTML page, and returns its path.
+
+    Raises:
+        OSError: The page cannot be written.
+    """
+    posterior = run.posterior()
+    init = run.best_init()
+    q = run.probabilities(init)
+    config = run.config
+    sections = [
+        _what(run),
+        _metrics(run, init),
+        _training(run),
+        _distribution(run, q, posterior, init),
+        _predictions(run, q, posterior),
+        Section(
+            "How to repeat it",
+            "Save the following as run.toml and call: qhypernet train --config run.toml",
+            code=str(run.result.attrs["config"]),
+        ),
+    ]
+    page = render_page(
+        f"{run.data.name}: {len(run.params)} trained quantum hypernetworks",
+        f"{config.objective.name.upper()}, {config.circuit.ansatz} circuit, "
+        f"{config.circuit.layers} layers, {run.net.n_weights} qubits",
+        sections,
+        f"qhypernet {run.result.attrs['qhypernet']}, NumPy {run.result.attrs['numpy']}, "
+        f"Python {run.result.attrs['python']}, seed {run.result.attrs['seed']}",
+    )
+    storage.write_text(path, page)
+    return path
+
+
+def _what(run: Run) -> Section:
+    config, data, net = run.config, run.data, run.net
+    circuit = config.build_circuit(net)
+    training = config.training
+    rows = [
+        (
+            "data",
+            f"{data.name}: {len(data.y_train)} training and {len(data.y_test)} test points, "
+            f"{data.n_features} features, classes {', '.join(data.class_names)}",
+        ),
+        (
+            "network",
+            f"{'-'.join(map(str, net.layers))}, {net.n_weights} binary weights, "
+            f"{2**net.n_weights:,} networks"
+            + (f", {net.activation} activation" if len(net.layers) > 2 else ""),
+        ),
+        (
+            "circuit",
+            f"{config.circuit.ansatz}, {config.circuit.layers} layers, {circuit.n_qubits} qubits, "
+            f"{circuit.n_params} parameters, {len(circuit)} gates",
+        ),
+        ("objective", repr(config.build_objective())),
+        (
+            "gradient",
+            "exact" if training.shots is None else f"sampled, {training.shots} shots a step",
+        ),
+        (
+            "training",
+            f"{training.inits} initialisations ({training.start}), {training.steps} steps, "
+            f"{config.build_optimizer()}, seed {training.seed}",
+        ),
+    ]
+    text = ""
+    if config.circuit.layers == 1 and config.circuit.ansatz != "sign_symmetric":
+        text = (
+            "One layer is classical: the state is a product, so the distribution is mean field "
+            "(independent weights, relabelled). No quantum effect is involved in what follows."
+        )
+    return Section("What was run", text, table=Table(["", ""], rows))
+
+
+def _metrics(run: Run, init: int) -> Section:
+    names, values = evaluation.summary(run.result)
+    metrics = list(evaluation.METRICS)
+    rows = []
+    for name, row in zip(names, values, strict=True):
+        cells = (row[metrics.index(metric)] for metric in _COLUMNS)
+        rows.append([name, *("-" if np.isnan(cell) else f"{cell:.4f}" for cell in cells)])
+    test = run.data.y_test
+    p = prediction.predict(run.net, run.data.X_test, run.probabilities(init)).probabilities
+    figure = plotting.reliability(p.max(axis=1), p.argmax(axis=1) == test)
+    text = (
+        f"All on the {len(test)} test points, in nats where logarithms are involved. The first "
+        "columns are of the posterior predictive; the expected ones are of a single network drawn "
+        "from the distribution. The exact posterior is what a perfect method would reach."
+    )
+    return Section(
+        "Metrics beside the ground truth",
+        text,
+        [("Confidence against accuracy, best start: on the diagonal is calibrated.", figure)],
+        Table(["", *_COLUMNS.values()], rows, highlight=0),
+    )
+
+
+def _training(run: Run) -> Section:
+    evidence = float(run.result.attrs["log_evidence"])
+    elbo = run.config.objective.name == "elbo"
+    figures = [
+        (
+            "Objective and its two parts: median and 10-90 % over initialisations.",
+            plotting.training_curves(run.result, evidence if elbo else None),
+        ),
+        ("Euclidean norm of the gradient.", plotting.gradient_magnitude(run.result)),
+    ]
+    return Section("Training", f"log evidence log p(D) = {evidence:.3f} nats.", figures)
+
+
+def _distribution(
+    run: Run, q: NDArray[np.float64], posterior: ExactPosterior, init: int
+) -> Section:
+    kl = float(posterior.kl_from(q))
+    text = (
+        f"Start {init}, the nearest to the posterior: KL(q || posterior) = {kl:.4f} nats, the gap "
+        "of its exact ELBO to the evidence."
+    )
+    caption = "Probability of networks under the trained circuit and under the exact posterior."
+    figure = plotting.distribution(q, posterior.probabilities)
+    return Section("The distribution over networks", text, [(caption, figure)])
+
+
+def _predictions(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) -> Section:
+    data = run.data
+    figures: list[tuple[str, Figure]] = []
+    if data.n_features == 2 and data.n_classes == 2:
+        figures += _boundaries(run, q, posterior)
+    if data.image_shape is not None:
+        p = prediction.predict(run.net, data.X_test, q).probabilities
+        if len(run.net.layers) == 2 and data.n_classes == 2:
+            maps = [_mean_weights(run, x) for x in (q, posterior.probabilities)]
+            figures.append(
+                (
+                    "Mean of each pixel's weight, trained and exact.",
+                    plotting.weight_map(maps[0], maps[1], data.image_shape),
+                )
+            )
+        figures.append(
+            (
+                "The test images that the trained distribution is least sure of.",
+                plotting.hardest_images(
+                    data.X_test, data.y_test, p, data.image_shape, data.class_names
+                ),
+            )
+        )
+    text = "" if figures else "The data have more than two features and are no images: no picture."
+    return Section("Predictions and their uncertainty", text, figures)
+
+
+def _boundaries(
+    run: Run, q: NDArray[np.float64], posterior: ExactPosterior
+) -> Sequence[tuple[str, Figure]]:
+    data = run.data
+    points = np.concatenate([data.X_train, data.X_test])
+    low, high = points.min(axis=0) - 0.4, points.max(axis=0) + 0.4
+    xx, yy = np.meshgrid(*(np.linspace(a, b, _GRID) for a, b in zip(low, high, strict=True)))
+    grid = np.stack([xx.ravel(), yy.ravel()], axis=1)
+    both = prediction.predict(run.net, grid, np.stack([q, posterior.probabilities]))
+    captions = ("Trained, best start: probability and doubt.", "Exact posterior: the same.")
+    return [
+        (
+            caption,
+            plotting.decision_boundary(
+                xx,
+                yy,
+                both.probabilities[i, :, 1].reshape(xx.shape),
+                both.epistemic[i].reshape(xx.shape),
+                data.X_train,
+                data.y_train,
+                data.class_names,
+                data.feature_names,
+            ),
+        )
+        for i, caption in enumerate(captions)
+    ]
+
+
+def _mean_weights(run: Run, q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """E_q of the weights of the first layer of a network without hidden units, shape (d,)."""
+    outcomes = np.arange(len(q))
+    return np.array([q @ (1.0 - 2.0 * (outcomes >> i & 1)) for i in range(run.data.n_features)])

@@ -1,0 +1,195 @@
+"""A run in a folder: its description, its result, and a checkpoint while it is under way."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhypernet import _core, storage
+from qhypernet.config import RunConfig
+from qhypernet.datasets import Dataset
+from qhypernet.evaluation import evaluate
+from qhypernet.networks import BinaryNetwork
+from qhypernet.posterior import ExactPosterior, exact_posterior
+from qhypernet.problems import Problem
+from qhypernet.training import train
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_CONFIG, _RESULT, _CHECKPOINT = "config.toml", "result.nc", "checkpoint.nc"
+_ARRAYS = ("X_train", "y_train", "X_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is done, read back from its folder."""
+
+    folder: Path
+    config: RunConfig
+    data: Dataset
+    net: BinaryNetwork
+    result: xr.Dataset
+    """History, final ``params`` (init, param), metrics as :func:`evaluate` gives them, and the data
+    themselves; attributes name versions, seed and the resolved configuration."""
+
+    @property
+    def params(self) -> NDArray[np.float64]:
+        """Trained angles, shape (n_inits, P)."""
+        values: NDArray[np.float64] = self.result["params"].values
+        return values
+
+    def best_init(self) -> int:
+        """The start whose distribution is nearest to the exact posterior: the best exact ELBO."""
+        return int(np.argmin(self.result["trained"].sel(metric="kl").values))
+
+    def probabilities(self, init: int) -> NDArray[np.float64]:
+        """A trained distribution over networks, shape (2**n,)."""
+        circuit = self.config.build_circuit(self.net)
+        return circuit.simulate(self.params[init]).probabilities()
+
+    def posterior(self) -> ExactPosterior:
+        """The exact posterior."""
+        problem = Problem(self.net, self.data.X_train, self.data.y_train)
+        return exact_posterior(problem.table, self.config.build_prior(self.net))
+
+
+def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) -> Run:
+    """Trains what ``config`` describes into ``folder``, going on where an earlier attempt stopped.
+
+    A folder that already holds this run's result is read, not run again.
+
+    Raises:
+        ValueError: The folder holds something else, or the description does not fit the data.
+        MemoryError: The simulation does not fit.
+        Interrupted: Ctrl-C; the same call goes on from the step that was finished.
+    """
+    _claim(folder, config)
+    if (folder / _RESULT).exists():
+        return read(folder)
+    data = config.load_data()
+    net = config.build_network(data)
+    circuit = config.build_circuit(net)
+    prior = config.build_prior(net)
+    objective = config.build_objective()
+    optimizer = config.build_optimizer()
+    _check_size(net)
+    problem = Problem(net, data.X_train, data.y_train)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage.write_text(folder / _CONFIG, config.to_toml())
+    shots = config.training.shots
+    trained = train(
+        circuit,
+        problem,
+        objective,
+        n_inits=config.training.inits,
+        n_steps=config.training.steps,
+        optimizer=optimizer,
+        gradient="exact" if shots is None else "sampled",
+        shots=shots,
+        start=config.training.start,
+        prior=prior,
+        seed=config.training.seed,
+        progress=progress,
+        checkpoint=folder / _CHECKPOINT,
+    )
+    posterior = exact_posterior(problem.table, prior)
+    metrics = evaluate(net, data, trained.probabilities(), posterior, problem.table, prior)
+    result = trained.history.merge(metrics).assign(
+        params=(("init", "param"), trained.params),
+        X_train=(("train_point", "feature"), data.X_train),
+        y_train=(("train_point",), data.y_train),
+        X_test=(("test_point", "feature"), data.X_test),
+        y_test=(("test_point",), data.y_test),
+    )
+    result.attrs = {
+        "qhypernet": _core.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "config": config.to_toml(),
+        "seed": str(trained.seed),
+        "log_evidence": posterior.log_evidence,
+        "dataset": json.dumps(
+            {
+                "name": data.name,
+                "feature_names": data.feature_names,
+                "class_names": data.class_names,
+                "image_shape": data.image_shape,
+            }
+        ),
+    }
+    storage.write_dataset(folder / _RESULT, result)
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    return read(folder)
+
+
+def read(folder: Path) -> Run:
+    """Reads a run that is done.
+
+    Raises:
+        ValueError: The folder holds no result; says whether training can go on.
+    """
+    if not (folder / _RESULT).is_file():
+        hint = "there is no such folder"
+        if (folder / _CONFIG).is_file():
+            hint = f"training has not ended; go on with: qhypernet train --out {folder}"
+        elif folder.is_dir():
+            hint = "the folder holds no run"
+        raise ValueError(f"run: expected a folder with a result, got {folder}: {hint}")
+    result = storage.read_dataset(folder / _RESULT)
+    config = RunConfig.parse(RunConfig.read(folder / _CONFIG), str(folder / _CONFIG))
+    labels = json.loads(result.attrs["dataset"])
+    data = Dataset(
+        name=labels["name"],
+        feature_names=tuple(labels["feature_names"]),
+        class_names=tuple(labels["class_names"]),
+        image_shape=labels["image_shape"] and tuple(labels["image_shape"]),
+        **{name: result[name].values for name in _ARRAYS},
+    )
+    return Run(folder, config, data, config.build_network(data), result)
+
+
+def stored_config(folder: Path) -> RunConfig | None:
+    """The description of the run that a folder holds; None where there is none."""
+    path = folder / _CONFIG
+    return RunConfig.parse(RunConfig.read(path), str(path)) if path.is_file() else None
+
+
+def _claim(folder: Path, config: RunConfig) -> None:
+    """Refuses a folder that holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out: expected a folder, got {folder}, which is a file")
+    stored = stored_config(folder)
+    if stored is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(
+                f"out: expected an empty folder or a run, got {folder} with other files"
+            )
+        return
+    if stored != config:
+        ours, theirs = config.model_dump(), stored.model_dump()
+        fields = [
+            f"{section}.{name} = {theirs[section][name]!r} (asked for: {value!r})"
+            for section, values in ours.items()
+            for name, value in values.items()
+            if value != theirs[section][name]
+        ]
+        raise ValueError(
+            f"out: {folder} already holds another run, with {', '.join(fields)}; "
+            "name another folder with --out"
+        )
+
+
+def _check_size(net: BinaryNetwork) -> None:
+    """Refuses networks whose weights no exact simulation can hold, before any work is done."""
+    if net.n_weights > 30:
+        raise ValueError(
+            f"network: expected at most 30 binary weights, one qubit each, for exact simulation, "
+            f"got {net.n_weights} for layers {net.layers}; take fewer features or hidden units"
+        )
