@@ -17,7 +17,7 @@ Example:
 """
 
 from qhypernet import ansatz, datasets, prediction
-from qhypernet._core import __version__, num_threads, set_num_threads
+from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
 from qhypernet.networks import BinaryNetwork
@@ -28,6 +28,7 @@ from qhypernet.prediction import Prediction, predict
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
+from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import Interrupted, TrainingResult, train
 
 __all__ = [

@@ -41,10 +41,19 @@ def _parse_number(value: object) -> object:
     if not isinstance(value, str):
         return value
     start, *rest = value.split(":")
-    if not rest:
-        return float(value)
-    names = dict(zip(("end", "shape", "fraction"), rest, strict=False))
-    return {"start": start, **names}
+    try:
+        if not rest:
+            return float(value)
+        return {"start": float(start), "end": float(rest[0]), **_shape(rest[1:])}
+    except ValueError:
+        message = "expected a number, or a schedule such as 3000:30 or 3000:30:linear"
+        raise ValueError(message) from None
+
+
+def _shape(rest: list[str]) -> dict[str, str]:
+    if len(rest) > 1:
+        raise ValueError
+    return {"shape": rest[0]} if rest else {}
 
 
 Number = Annotated[float | ScheduleConfig, BeforeValidator(_parse_number)]
@@ -142,7 +151,7 @@ class RunConfig(_Section):
         try:
             return tomllib.loads(path.read_text())
         except FileNotFoundError:
-            raise ValueError(f"config: expected a TOML file, got {path}, no such file") from None
+            raise ValueError(f"config: expected a TOML file, got {path}: no such file") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ValueError(f"config: expected a TOML file, got {path}: {error}") from None
 
@@ -219,4 +228,5 @@ def _explain(error: Any) -> str:
             section = section.model_fields[part].annotation
         known = section.model_fields
         return f"{name}: no such field{_check.near(place[-1], known)}; there are {', '.join(known)}"
-    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{name}: {message[0].lower()}{message[1:]}, got {error['input']!r}"

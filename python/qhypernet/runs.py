@@ -71,9 +71,9 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
         Interrupted: Ctrl-C; the same call goes on from the step that was finished.
     """
     _claim(folder, config)
-    if (folder / _RESULT).exists():
-        return read(folder)
     data = config.load_data()
+    if (folder / _RESULT).exists():
+        return _unchanged(read(folder), data)
     net = config.build_network(data)
     circuit = config.build_circuit(net)
     prior = config.build_prior(net)
@@ -184,6 +184,17 @@ def _claim(folder: Path, config: RunConfig) -> None:
             f"out: {folder} already holds another run, with {', '.join(fields)}; "
             "name another folder with --out"
         )
+
+
+def _unchanged(run: Run, data: Dataset) -> Run:
+    """Refuses a result whose data file has been edited since."""
+    for name in _ARRAYS:
+        if not np.array_equal(getattr(run.data, name), getattr(data, name)):
+            raise ValueError(
+                f"out: {run.folder} holds a result for other data: {run.config.data.source} has "
+                "changed since; name another folder with --out"
+            )
+    return run
 
 
 def _check_size(net: BinaryNetwork) -> None:

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from qhypernet.cli import info, report, train
-from qhypernet.training import Interrupted
 
 app = typer.Typer(
     name="qhypernet",
@@ -27,13 +26,7 @@ def main() -> None:
     """Runs the command; an error that the user can mend is one line, not a traceback."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app()
-    except Interrupted as stop:
-        console.print(f"[bold]Interrupted:[/] {stop}")
-        sys.exit(130)
-    except KeyboardInterrupt:
-        console.print("[bold]Interrupted.[/]")
-        sys.exit(130)
+        app(prog_name="qhypernet")
     except (ValueError, TypeError, MemoryError, OSError) as error:
         console.print("[bold red]Error:[/]", end=" ")
         console.print(str(error), markup=False)

@@ -8,18 +8,20 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from qhypernet import evaluation, runs
 from qhypernet.config import RunConfig
+from qhypernet.training import Interrupted
 
 _COLUMNS = {
     "accuracy": ("accuracy", ".4f"),
     "nll": ("NLL", ".4f"),
     "brier": ("Brier", ".4f"),
     "ece": ("ECE", ".4f"),
-    "kl": ("KL to posterior", ".3f"),
+    "kl": ("KL (nats)", ".3f"),
 }
 
 
@@ -30,40 +32,59 @@ def train(
             help="gaussian, moons, rings, digits, breast_cancer, or the path of a CSV file."
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="CSV column to predict.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Digits to tell apart, as 0,1.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Training points of synthetic data.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict, for a CSV file.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Digits to tell apart [default: 0,1].")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training points of synthetic data [default: 200].")
+    ] = None,
     data_seed: Annotated[
-        int | None, typer.Option(help="Seed of the data's draw and split.")
+        int | None, typer.Option(help="Seed of the data's draw and split [default: 0].")
     ] = None,
     hidden: Annotated[
-        str | None, typer.Option(help="Hidden units, a number a layer, as 3 or 4,4; 0 for none.")
+        str | None,
+        typer.Option(help="Hidden units, a number a layer, as 3 or 4,4 [default: 0, none]."),
     ] = None,
     activation: Annotated[
-        str | None, typer.Option(help="sign, tanh, relu, sigmoid or identity.")
+        str | None, typer.Option(help="sign, tanh, relu, sigmoid or identity [default: sign].")
     ] = None,
-    bias: Annotated[bool | None, typer.Option(help="Binary biases.")] = None,
+    bias: Annotated[
+        bool | None, typer.Option(help="Whether units have binary biases [default: bias].")
+    ] = None,
     ansatz: Annotated[
-        str | None, typer.Option(help="hardware_efficient, brickwork or sign_symmetric.")
+        str | None,
+        typer.Option(
+            help="hardware_efficient, brickwork or sign_symmetric [default: hardware_efficient]."
+        ),
     ] = None,
     layers: Annotated[
-        int | None, typer.Option(help="Circuit layers; one layer alone is classical.")
+        int | None, typer.Option(help="Circuit layers [default: 1, which is classical].")
     ] = None,
-    objective: Annotated[str | None, typer.Option(help="mle, elbo or selbo.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="mle, elbo or selbo [default: selbo].")
+    ] = None,
     weight: Annotated[
         str | None,
-        typer.Option(help="Weight of SELBO or beta of ELBO: a number, or annealed as 3000:30."),
+        typer.Option(
+            help="Weight of SELBO [default: 30] or beta of ELBO [default: 1]; 3000:30 anneals it."
+        ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="random, near_uniform or near_identity.")
+        str | None, typer.Option(help="random, near_uniform or near_identity [default: random].")
     ] = None,
     shots: Annotated[
-        int | None, typer.Option(help="Measurements a step; exact gradients if not given.")
+        int | None,
+        typer.Option(help="Simulated measurements a step [default: none, exact gradients]."),
     ] = None,
-    inits: Annotated[int | None, typer.Option(help="Initialisations, trained together.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
-    lr: Annotated[str | None, typer.Option(help="Learning rate: a number, or as 0.1:0.01.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of starts and shots.")] = None,
+    inits: Annotated[
+        int | None, typer.Option(help="Initialisations, trained together [default: 10].")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps [default: 200].")] = None,
+    lr: Annotated[
+        str | None, typer.Option(help="Learning rate of Adam [default: 0.1]; 0.1:0.01 lowers it.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of starts and shots [default: 0].")] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file with a run's description; options go before it.")
     ] = None,
@@ -112,7 +133,11 @@ def train(
     resolved = _resolve(given, config, out)
     folder = out or _default_folder(resolved)
     console = Console(highlight=False)
-    run = runs.execute(resolved, folder)
+    try:
+        run = runs.execute(resolved, folder)
+    except Interrupted as stop:
+        typer.echo(f"Interrupted: {stop}", err=True)
+        raise typer.Exit(130) from None
     console.print(_describe(run))
     console.print(_table(run))
     console.print(_remarks(run))
@@ -168,15 +193,17 @@ def _describe(run: runs.Run) -> str:
         f"{len(run.data.y_test)} test points. "
         f"Network {'-'.join(map(str, run.net.layers))}: {run.net.n_weights} binary weights, "
         f"{2**run.net.n_weights:,} networks. Circuit {run.config.circuit.ansatz}: "
-        f"{circuit.n_qubits} qubits, {run.config.circuit.layers} layers, "
-        f"{circuit.n_params} parameters."
+        f"{circuit.n_qubits} qubits, layers: {run.config.circuit.layers}, "
+        f"parameters: {circuit.n_params}."
     )
 
 
 def _table(run: runs.Run) -> Table:
     names, rows = evaluation.summary(run.result)
-    table = Table(title="Test part, beside the ground truth", title_justify="left")
-    table.add_column("")
+    table = Table(
+        title="On the test part, beside the ground truth", title_justify="left", box=SIMPLE_HEAD
+    )
+    table.add_column("", no_wrap=True)
     for title, _ in _COLUMNS.values():
         table.add_column(title, justify="right")
     for name, row in zip(names, rows, strict=True):

@@ -51,14 +51,19 @@ def write_report(run: Run, path: Path) -> Path:
     ]
     page = render_page(
         f"{run.data.name}: {len(run.params)} trained quantum hypernetworks",
-        f"{config.objective.name.upper()}, {config.circuit.ansatz} circuit, "
-        f"{config.circuit.layers} layers, {run.net.n_weights} qubits",
+        f"{config.objective.name.upper()}, {config.circuit.ansatz} circuit of {_layers(run)}, "
+        f"{run.net.n_weights} qubits",
         sections,
         f"qhypernet {run.result.attrs['qhypernet']}, NumPy {run.result.attrs['numpy']}, "
         f"Python {run.result.attrs['python']}, seed {run.result.attrs['seed']}",
     )
     storage.write_text(path, page)
     return path
+
+
+def _layers(run: Run) -> str:
+    layers = run.config.circuit.layers
+    return f"{layers} layer" + "s" * (layers != 1)
 
 
 def _what(run: Run) -> Section:
@@ -79,7 +84,7 @@ def _what(run: Run) -> Section:
         ),
         (
             "circuit",
-            f"{config.circuit.ansatz}, {config.circuit.layers} layers, {circuit.n_qubits} qubits, "
+            f"{config.circuit.ansatz}, {_layers(run)}, {circuit.n_qubits} qubits, "
             f"{circuit.n_params} parameters, {len(circuit)} gates",
         ),
         ("objective", repr(config.build_objective())),
