@@ -251,11 +251,7 @@ impl State {
             };
             let Workspace { psi, lambda, .. } = room;
             psi.clone_from(&vectors[i]);
-            for (l, p) in [(&mut lambda.re, &psi.re), (&mut lambda.im, &psi.im)] {
-                for (l, (p, f)) in l.iter_mut().zip(p.iter().zip(cotangent)) {
-                    *l = T::from_f64(*f) * *p;
-                }
-            }
+            lambda.set_scaled(psi, cotangent, 0.0);
             let mut gradient = vec![0.0; self.row(i).len()];
             adjoint(&self.program, self.row(i), room, &mut gradient, true, threads);
             gradient

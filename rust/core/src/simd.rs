@@ -50,26 +50,39 @@ pub fn level() -> Level {
     })
 }
 
-/// Declares a kernel generic over [`Real`](crate::state::Real). Its body is compiled once for each
-/// [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
+/// Declares a kernel, generic over [`Real`](crate::state::Real) or not. Its body is compiled once for
+/// each [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
 macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
-        $(#[$meta])*
+        $crate::simd::kernel! {
+            @ ($(#[$meta])*) ($vis) $name ($t: $crate::state::Real) ($t)
+            ($($arg: $ty),*) ($(-> $ret)?) $body
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $crate::simd::kernel! {
+            @ ($(#[$meta])*) ($vis) $name () () ($($arg: $ty),*) ($(-> $ret)?) $body
+        }
+    };
+    (@ ($($meta:tt)*) ($vis:vis) $name:ident ($($bound:tt)*) ($($t:ident)?)
+     ($($arg:ident: $ty:ty),*) ($($ret:tt)*) $body:block) => {
+        $($meta)*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name<$($bound)*>($($arg: $ty),*) $($ret)* {
             #[inline(always)]
-            fn portable<$t: $crate::state::Real, const FMA: bool>($($arg: $ty),*) $(-> $ret)? $body
+            #[allow(clippy::extra_unused_type_parameters)]
+            fn portable<$($t: $crate::state::Real,)? const FMA: bool>($($arg: $ty),*) $($ret)* $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi2,popcnt")]
-            fn avx2<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
-                portable::<$t, true>($($arg),*)
+            fn avx2<$($bound)*>($($arg: $ty),*) $($ret)* {
+                portable::<$($t,)? true>($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
-            fn avx512<$t: $crate::state::Real>($($arg: $ty),*) $(-> $ret)? {
-                portable::<$t, true>($($arg),*)
+            fn avx512<$($bound)*>($($arg: $ty),*) $($ret)* {
+                portable::<$($t,)? true>($($arg),*)
             }
 
             match $crate::simd::level() {
@@ -79,7 +92,7 @@ macro_rules! kernel {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Level::Avx2 => unsafe { avx2($($arg),*) },
-                _ => portable::<$t, { $crate::simd::BASELINE_FMA }>($($arg),*),
+                _ => portable::<$($t,)? { $crate::simd::BASELINE_FMA }>($($arg),*),
             }
         }
     };

@@ -1,9 +1,11 @@
 //! Objectives from the whole outcome distribution.
 
+use super::logarithm::log_ratio;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::mmd::apply_kernel;
 use crate::parallel::{Threads, map_batch, sum_pieces};
-use crate::state::{Program, Workspace, adjoint, check_params};
+use crate::simd::kernel;
+use crate::state::{Program, Workspace, adjoint, check_params, fma};
 use crate::{Error, Result};
 
 struct Room {
@@ -75,12 +77,10 @@ fn evaluate(
             0.0
         }
         Divergence::Kl => {
-            let mut kl = 0.0;
-            for z in 0..q.len() {
-                // q log q -> 0 as q -> 0, and an outcome that cannot happen pulls nowhere.
-                let gap = if q[z] > 0.0 { q[z].ln() - problem.log_prior[z] } else { 0.0 };
-                kl += q[z] * gap;
-                cotangent[z] = if q[z] > 0.0 { cost[z] + weight * gap } else { 0.0 };
+            let kl = log_ratio(q, &problem.log_prior, cotangent);
+            // An outcome that cannot happen pulls nowhere.
+            for ((f, c), q) in cotangent.iter_mut().zip(cost).zip(q.iter()) {
+                *f = if *q > 0.0 { c + weight * *f } else { 0.0 };
             }
             kl
         }
@@ -88,29 +88,36 @@ fn evaluate(
             let difference = |(d, (q, p)): (&mut f64, (&f64, &f64))| *d = q - p;
             cotangent.iter_mut().zip(q.iter().zip(&problem.prior)).for_each(difference);
             apply_kernel(cotangent, kernel)?;
-            let mut mmd2 = 0.0;
-            for (z, f) in cotangent.iter_mut().enumerate() {
-                mmd2 += (q[z] - problem.prior[z]) * *f;
-                *f = cost[z] + 2.0 * weight * *f;
-            }
+            let mmd2 = dot(q, cotangent, threads) - dot(&problem.prior, cotangent, threads);
+            let pull = |(f, c): (&mut f64, &f64)| *f = c + 2.0 * weight * *f;
+            cotangent.iter_mut().zip(cost).for_each(pull);
             mmd2
         }
     };
     // A constant has no gradient, but its rounding errors would.
     let mean = dot(q, cotangent, threads);
-    let (psi, lambda) = (&mut states.psi, &mut states.lambda);
-    for (part, from) in [(&mut lambda.re, &psi.re), (&mut lambda.im, &psi.im)] {
-        for (l, (p, f)) in part.iter_mut().zip(from.iter().zip(cotangent.iter())) {
-            *l = (f - mean) * p;
-        }
-    }
+    states.lambda.set_scaled(&mut states.psi, cotangent, mean);
     let mut gradient = vec![0.0; params.len()];
     adjoint(program, params, states, &mut gradient, false, threads);
     Ok(Evaluation { expected_cost, divergence, gradient })
 }
 
 fn dot(a: &[f64], b: &[f64], threads: Threads) -> f64 {
-    sum_pieces(threads, a.len(), |range| {
-        a[range.clone()].iter().zip(&b[range]).map(|(x, y)| x * y).sum()
-    })
+    sum_pieces(threads, a.len(), |range| dot_piece(&a[range.clone()], &b[range]))
+}
+
+kernel! {
+    /// A dot product in eight interleaved sums.
+    fn dot_piece(a: &[f64], b: &[f64]) -> f64 {
+        let mut sums = [0.0; 8];
+        let (chunks, rest) = a.as_chunks::<8>();
+        let (others, other_rest) = b.as_chunks::<8>();
+        for (x, y) in chunks.iter().zip(others) {
+            for k in 0..8 {
+                sums[k] = fma::<f64, FMA>(x[k], y[k], sums[k]);
+            }
+        }
+        let end: f64 = rest.iter().zip(other_rest).map(|(x, y)| x * y).sum();
+        sums.iter().sum::<f64>() + end
+    }
 }

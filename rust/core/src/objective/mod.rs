@@ -5,6 +5,7 @@
 //! and a cotangent `f`, and one backward pass serves them all.
 
 mod exact;
+mod logarithm;
 mod problem;
 mod sampled;
 

@@ -53,12 +53,12 @@ pub fn sampled(
         let (expected_cost, divergence, pulls) = pulls(problem, objective, q, &drawn)?;
 
         let Workspace { psi, lambda, .. } = states;
-        lambda.re.fill(0.0);
-        lambda.im.fill(0.0);
-        for (z, pull) in drawn.into_iter().map(|z| z as usize).zip(pulls) {
-            let share = pull / (draw.shots as f64 * q[z]);
-            lambda.re[z] += share * psi.re[z];
-            lambda.im[z] += share * psi.im[z];
+        lambda.is_real = psi.is_real;
+        for (part, from) in lambda.parts().zip(psi.parts()) {
+            part.fill(0.0);
+            for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&pulls) {
+                part[z] += pull / (draw.shots as f64 * q[z]) * from[z];
+            }
         }
         let mut gradient = vec![0.0; params.len()];
         adjoint(program, params, states, &mut gradient, false, threads);

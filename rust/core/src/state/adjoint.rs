@@ -25,23 +25,31 @@ pub fn adjoint<T: Real>(
 ) {
     let n = program.plan().n_qubits();
     let Workspace { psi, lambda, spare } = room;
+    if all_phases {
+        // The first stage is met below as the real product that it left.
+        let phase = -program.plan().global().at(params);
+        lambda.turn(phase);
+        psi.turn(phase);
+    }
     for (i, step) in program.steps().iter().enumerate().rev() {
         match step {
+            // Nothing is read below the first stage, so its rotations need not be undone.
+            Step::Rotate(turns) if i == 0 => {
+                let derivatives = program.first(params).derivatives(&lambda.re, threads);
+                turns.iter().for_each(|(q, turn)| turn.pull_back(derivatives[*q], gradient));
+            }
             Step::Rotate(turns) => {
                 let rotations = at(turns, params);
                 let mut derivatives = vec![0.0; rotations.len()];
-                // Nothing is read below the first stage, so its rotations need not be undone.
-                for (p, l) in [(&mut psi.re, &mut lambda.re), (&mut psi.im, &mut lambda.im)] {
-                    unrotate(p, l, &rotations, &mut derivatives, i > 0, threads);
+                for (p, l) in psi.parts().zip(lambda.parts()) {
+                    unrotate(p, l, &rotations, &mut derivatives, threads);
                 }
                 for ((_, turn), derivative) in turns.iter().zip(derivatives) {
                     turn.pull_back(derivative, gradient);
                 }
             }
             Step::Phase(polynomial) => {
-                // A phase that no rotation follows commutes with the measurement.
-                let seen = i < program.plan().interfering();
-                if !seen && !all_phases {
+                if !program.matters(i, all_phases) {
                     continue;
                 }
                 let phases = Phases::new(polynomial, params, n);
@@ -49,7 +57,8 @@ pub fn adjoint<T: Real>(
                 let psi = [&mut psi.re[..], &mut psi.im[..]];
                 let lambda = [&mut lambda.re[..], &mut lambda.im[..]];
                 phases.unapply(psi, lambda, &mut derivatives, threads);
-                if seen {
+                // A phase that no rotation follows commutes with the measurement.
+                if program.matters(i, false) {
                     let turns = polynomial.linear.iter().map(|x| &x.1);
                     let turns = turns.chain(polynomial.pairs.iter().map(|x| &x.1));
                     turns.zip(derivatives).for_each(|(turn, d)| turn.pull_back(d, gradient));

@@ -3,6 +3,7 @@
 mod adjoint;
 mod permute;
 mod phase;
+mod product;
 mod real;
 mod rotate;
 mod sample;
@@ -11,5 +12,6 @@ mod tiles;
 
 pub use adjoint::adjoint;
 pub use real::Real;
+pub(crate) use real::fma;
 pub use sample::sample;
 pub use simulate::{Program, Vector, Workspace, check_params};

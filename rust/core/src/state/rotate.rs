@@ -42,9 +42,7 @@ pub fn rotate<T: Real>(vector: &mut [T], rotations: &[Rotation<T>], threads: Thr
             let mut room = Tile::zeros();
             for tile in tiles_of(task, n_tiles) {
                 // SAFETY: tasks have different tiles, and one tiling is done before the next.
-                unsafe {
-                    vector.with_tile(tiling, tile, true, &mut room, |t| rotate_tile(t, &local))
-                };
+                unsafe { vector.with_tile(tiling, tile, &mut room, |t| rotate_tile(t, &local)) };
             }
         });
     }
@@ -52,13 +50,12 @@ pub fn rotate<T: Real>(vector: &mut [T], rotations: &[Rotation<T>], threads: Thr
 
 /// Undoes rotations on a state's vector and on its cotangent's, and adds to `derivatives`, one for
 /// each rotation, `sum over pairs of (lambda_1 psi_0 - lambda_0 psi_1)`: the derivative of the
-/// objective by the angle. With `keep` false the vectors are left as they are.
+/// objective by the angle.
 pub fn unrotate<T: Real>(
     psi: &mut [T],
     lambda: &mut [T],
     rotations: &[Rotation<T>],
     derivatives: &mut [f64],
-    keep: bool,
     threads: Threads,
 ) {
     let n_qubits = psi.len().ilog2() as usize;
@@ -73,8 +70,8 @@ pub fn unrotate<T: Real>(
             for tile in tiles_of(task, n_tiles) {
                 // SAFETY: tasks have different tiles, and one tiling is done before the next.
                 unsafe {
-                    psi.with_tile(tiling, tile, keep, &mut room, |p| {
-                        lambda.with_tile(tiling, tile, keep, &mut other_room, |l| {
+                    psi.with_tile(tiling, tile, &mut room, |p| {
+                        lambda.with_tile(tiling, tile, &mut other_room, |l| {
                             unrotate_tile(p, l, &local, &mut sums);
                         });
                     });

@@ -4,7 +4,7 @@ use crate::rng::uniform;
 use rand_chacha::ChaCha8Rng;
 
 /// Outcomes per entry of the coarse table that a draw searches first.
-const BLOCK: usize = 1 << 10;
+const BLOCK: usize = 1 << 6;
 
 /// Draws `shots` independent outcomes from `probabilities`, which need not sum to one exactly.
 ///

@@ -5,13 +5,14 @@ use num_complex::Complex;
 
 use super::permute::Gather;
 use super::phase::Phases;
+use super::product::Product;
 use super::real::Real;
 use super::rotate::{Rotation, rotate};
-use super::tiles::{Shared, TILE_QUBITS, n_tasks, tiles_of};
+use super::tiles::Shared;
 use crate::circuit::{Circuit, Plan, Stage, Turn};
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
-use crate::parallel::{Threads, map_tasks, sum_pieces};
+use crate::parallel::{Threads, sum_pieces};
 
 /// An array of 2^n numbers that starts on a cache line.
 pub type Array<T> = AVec<T, ConstAlign<64>>;
@@ -24,14 +25,52 @@ pub const SMALL_QUBITS: usize = 13;
 pub struct Vector<T> {
     /// Real parts.
     pub re: Array<T>,
-    /// Imaginary parts.
+    /// Imaginary parts; whatever stands here means nothing while `is_real`.
     pub im: Array<T>,
+    /// Whether all amplitudes are real, as they are until the first phase: half the work.
+    pub is_real: bool,
 }
 
 impl<T: Real> Vector<T> {
     /// Zeros on `n_qubits` qubits.
     pub fn zeros(n_qubits: usize) -> Self {
-        Self { re: array(n_qubits), im: array(n_qubits) }
+        Self { re: array(n_qubits), im: array(n_qubits), is_real: true }
+    }
+
+    /// The parts that are in use.
+    pub fn parts(&mut self) -> impl Iterator<Item = &mut Array<T>> {
+        [&mut self.re, &mut self.im].into_iter().take(if self.is_real { 1 } else { 2 })
+    }
+
+    /// Makes the imaginary part a part in use.
+    pub fn make_complex(&mut self) {
+        if self.is_real {
+            self.im.fill(T::ZERO);
+            self.is_real = false;
+        }
+    }
+
+    /// Multiplies by exp(i angle).
+    pub fn turn(&mut self, angle: f64) {
+        if angle == 0.0 {
+            return;
+        }
+        self.make_complex();
+        let (sin, cos) = angle.sin_cos();
+        let (c, s) = (T::from_f64(cos), T::from_f64(sin));
+        for (x, y) in self.re.iter_mut().zip(self.im.iter_mut()) {
+            (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
+        }
+    }
+
+    /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude.
+    pub fn set_scaled(&mut self, other: &mut Self, factors: &[f64], shift: f64) {
+        self.is_real = other.is_real;
+        for (part, from) in self.parts().zip(other.parts()) {
+            for ((x, y), f) in part.iter_mut().zip(from.iter()).zip(factors) {
+                *x = T::from_f64(f - shift) * *y;
+            }
+        }
     }
 
     /// Writes |amplitude|^2 of every outcome.
@@ -40,11 +79,13 @@ impl<T: Real> Vector<T> {
         sum_pieces(threads, self.re.len(), |range| {
             // SAFETY: pieces do not overlap.
             let out = unsafe { shared.piece(range.clone()) };
-            for (q, (x, y)) in
-                out.iter_mut().zip(self.re[range.clone()].iter().zip(&self.im[range]))
-            {
-                let (x, y) = (x.to_f64(), y.to_f64());
-                *q = x * x + y * y;
+            for (q, x) in out.iter_mut().zip(&self.re[range.clone()]) {
+                *q = x.to_f64() * x.to_f64();
+            }
+            if !self.is_real {
+                for (q, y) in out.iter_mut().zip(&self.im[range]) {
+                    *q += y.to_f64() * y.to_f64();
+                }
             }
             0.0
         });
@@ -52,7 +93,8 @@ impl<T: Real> Vector<T> {
 
     /// The amplitudes as complex numbers.
     pub fn amplitudes(&self) -> impl Iterator<Item = Complex<T>> + '_ {
-        self.re.iter().zip(self.im.iter()).map(|(x, y)| Complex::new(*x, *y))
+        let im = |y: &T| if self.is_real { T::ZERO } else { *y };
+        self.re.iter().zip(self.im.iter()).map(move |(x, y)| Complex::new(*x, im(y)))
     }
 }
 
@@ -120,6 +162,20 @@ impl Program {
         &self.steps
     }
 
+    /// The product state that the first stage leaves.
+    pub(super) fn first(&self, params: &[f64]) -> Product {
+        let turns = match self.steps.first() {
+            Some(Step::Rotate(turns)) => &turns[..],
+            _ => &[],
+        };
+        Product::new(self.plan.n_qubits(), self.plan.start(), turns, params)
+    }
+
+    /// Whether the phase at step `i` is to be run.
+    pub(super) fn matters(&self, i: usize, all_phases: bool) -> bool {
+        all_phases || i < self.plan.interfering()
+    }
+
     /// Whether a single state is too small to share between threads.
     pub fn is_small(&self) -> bool {
         self.plan.n_qubits() <= SMALL_QUBITS
@@ -144,38 +200,24 @@ impl Program {
         threads: Threads,
     ) {
         let n = self.plan.n_qubits();
-        let rest = match self.steps.first() {
-            Some(Step::Rotate(turns)) => {
-                product(psi, self.plan.start(), turns, params, threads);
-                &self.steps[1..]
-            }
-            _ => {
-                product(psi, self.plan.start(), &[], params, threads);
-                &self.steps[..]
-            }
-        };
-        let skipped = self.steps.len() - rest.len();
-        for (i, step) in rest.iter().enumerate() {
+        self.first(params).write(psi, threads);
+        let first = usize::from(matches!(self.steps.first(), Some(Step::Rotate(_))));
+        for (i, step) in self.steps.iter().enumerate().skip(first) {
             match step {
                 Step::Rotate(turns) => {
                     let rotations = at(turns, params);
-                    rotate(&mut psi.re, &rotations, threads);
-                    rotate(&mut psi.im, &rotations, threads);
+                    psi.parts().for_each(|part| rotate(part, &rotations, threads));
                 }
-                Step::Phase(_) if !all_phases && i + skipped >= self.plan.interfering() => {}
+                Step::Phase(_) if !self.matters(i, all_phases) => {}
                 Step::Phase(polynomial) => {
+                    psi.make_complex();
                     Phases::new(polynomial, params, n).apply(&mut psi.re, &mut psi.im, threads);
                 }
                 Step::Permute { forward, .. } => permute(forward, psi, spare, threads),
             }
         }
-        let phase = self.plan.global().at(params);
-        if all_phases && phase != 0.0 {
-            let (sin, cos) = phase.sin_cos();
-            let (c, s) = (T::from_f64(cos), T::from_f64(sin));
-            for (x, y) in psi.re.iter_mut().zip(psi.im.iter_mut()) {
-                (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
-            }
+        if all_phases {
+            psi.turn(self.plan.global().at(params));
         }
     }
 }
@@ -192,51 +234,10 @@ pub(super) fn permute<T: Real>(
     spare: &mut Array<T>,
     threads: Threads,
 ) {
-    for part in [&mut vector.re, &mut vector.im] {
+    for part in vector.parts() {
         gather.run(part, spare, threads);
         std::mem::swap(part, spare);
     }
-}
-
-/// The first rotations act on one outcome and leave a product of real qubit states: one pass.
-fn product<T: Real>(
-    psi: &mut Vector<T>,
-    start: u64,
-    turns: &[(usize, Turn)],
-    params: &[f64],
-    threads: Threads,
-) {
-    let n = psi.re.len().ilog2() as usize;
-    // Real amplitudes of each qubit's 0 and 1.
-    let mut qubits: Vec<[f64; 2]> =
-        (0..n).map(|q| if start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
-    for (q, turn) in turns {
-        let (sin, cos) = (turn.at(params) / 2.0).sin_cos();
-        qubits[*q] = if start >> q & 1 == 0 { [cos, sin] } else { [-sin, cos] };
-    }
-    let low_bits = n.min(TILE_QUBITS);
-    let mut low = vec![T::ONE; 1 << low_bits];
-    for (q, amplitudes) in qubits[..low_bits].iter().enumerate() {
-        let (zeros, ones) = low[..2 << q].split_at_mut(1 << q);
-        let [zero, one] = amplitudes.map(T::from_f64);
-        for (a, b) in zeros.iter_mut().zip(ones) {
-            (*a, *b) = (*a * zero, *a * one);
-        }
-    }
-    let width = 1 << low_bits;
-    let n_blocks = psi.re.len() / width;
-    let (re, im) = (Shared::new(&mut psi.re), Shared::new(&mut psi.im));
-    map_tasks(threads, n_tasks(n_blocks), |task| {
-        for block in tiles_of(task, n_blocks) {
-            let high = qubits[low_bits..].iter().enumerate();
-            let factor = T::from_f64(high.map(|(i, a)| a[block >> i & 1]).product());
-            let range = block * width..(block + 1) * width;
-            // SAFETY: blocks do not overlap, and each is one task's.
-            let (re, im) = unsafe { (re.piece(range.clone()), im.piece(range)) };
-            re.iter_mut().zip(&low).for_each(|(x, l)| *x = *l * factor);
-            im.fill(T::ZERO);
-        }
-    });
 }
 
 /// Checks a batch of parameters, row-major (batch, n_params), and returns the batch's size.

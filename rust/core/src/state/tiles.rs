@@ -104,7 +104,7 @@ impl<T: Real> Shared<T> {
         Self(array.as_mut_ptr(), array.len())
     }
 
-    /// Runs `work` on a tile of the array; what it leaves there is written back if `keep`.
+    /// Runs `work` on a tile of the array; what it leaves there is written back.
     ///
     /// # Safety
     /// No other thread may work on the same tile, or under another tiling, at the same time.
@@ -113,13 +113,12 @@ impl<T: Real> Shared<T> {
         self,
         tiling: Tiling,
         tile: usize,
-        keep: bool,
         room: &mut Tile<T>,
         work: impl FnOnce(&mut [T]) -> R,
     ) -> R {
         let (base, len) = (tiling.base(tile), tiling.len());
         debug_assert!(tiling.n_tiles() * len == self.1 && tile < tiling.n_tiles());
-        if tiling.is_contiguous() && keep {
+        if tiling.is_contiguous() {
             // SAFETY: the tile lies inside the array, and is this task's own.
             return work(unsafe { std::slice::from_raw_parts_mut(self.0.add(base), len) });
         }
@@ -133,14 +132,12 @@ impl<T: Real> Shared<T> {
             piece.copy_from_slice(from);
         }
         let result = work(room);
-        if keep {
-            for (row, piece) in room.chunks_exact(width).enumerate() {
-                // SAFETY: as for reading.
-                let to = unsafe {
-                    std::slice::from_raw_parts_mut(self.0.add(base + (row << tiling.from)), width)
-                };
-                to.copy_from_slice(piece);
-            }
+        for (row, piece) in room.chunks_exact(width).enumerate() {
+            // SAFETY: as for reading.
+            let to = unsafe {
+                std::slice::from_raw_parts_mut(self.0.add(base + (row << tiling.from)), width)
+            };
+            to.copy_from_slice(piece);
         }
         result
     }
@@ -185,7 +182,7 @@ mod tests {
                 for tile in 0..tiling.n_tiles() {
                     // SAFETY: one thread.
                     unsafe {
-                        shared.with_tile(tiling, tile, true, &mut Tile::zeros(), |t| {
+                        shared.with_tile(tiling, tile, &mut Tile::zeros(), |t| {
                             t.iter().for_each(|x| seen[*x as usize] += 1);
                             for &q in &qubits[range.clone()] {
                                 assert_eq!(t[1 << tiling.local(q)] - t[0], (1u64 << q) as f64);
