@@ -100,8 +100,24 @@ def bits(name: str, value: ArrayLike, n_bits: int) -> NDArray[np.uint8]:
     if array.ndim != 2 or array.shape[1] != n_bits:
         raise ValueError(f"{name}: expected shape (rows, {n_bits}), got {array.shape}")
     if array.size and (array.min() < 0 or array.max() > 1):
-        raise ValueError(f"{name}: expected bits that are 0 or 1, got values up to {array.max()}")
+        bad = array[(array != 0) & (array != 1)].flat[0]
+        raise ValueError(f"{name}: expected bits that are 0 or 1, got {bad}")
     return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+def distributions(name: str, value: ArrayLike, max_ndim: int = 64) -> NDArray[np.float64]:
+    """``value`` as probability vectors along the last axis."""
+    array = floats(name, value)
+    if not 1 <= array.ndim <= max_ndim or not array.size:
+        raise ValueError(f"{name}: expected a probability vector, got shape {array.shape}")
+    if array.min() < 0:
+        raise ValueError(f"{name}: expected probabilities of at least 0, got {array.min()}")
+    sums = array.sum(axis=-1)
+    # Single-precision states keep their norm to about this.
+    if not np.allclose(sums, 1, rtol=0, atol=1e-5):
+        worst = np.ravel(sums)[np.argmax(abs(np.ravel(sums) - 1))]
+        raise ValueError(f"{name}: expected probabilities that sum to 1, got a sum of {worst}")
+    return array
 
 
 def features(x: ArrayLike, n_inputs: int) -> NDArray[np.float64]:

@@ -117,6 +117,8 @@ def _append_layers(
     topology: str,
 ) -> None:
     qubits = list(qubits)
+    if isinstance(rotations, str):
+        raise TypeError(f"rotations: expected a sequence of names, got the string {rotations!r}")
     rotations = [_check.choice("rotations", name, _ROTATIONS) for name in rotations]
     entangler = _check.choice("entangler", entangler, _ENTANGLERS)
     pairs = _pairs(qubits, _check.choice("topology", topology, _TOPOLOGIES))

@@ -206,10 +206,11 @@ class Circuit:
             raise ValueError(
                 f"params: expected shape {row} or (batch, {self.n_params}), got {values.shape}"
             )
-        return State(self, self._core.simulate(values, single), batched=values.ndim == 2)
+        batch = len(values) if values.ndim == 2 else 1
+        return State(self, self._core.simulate(values, batch, single), batched=values.ndim == 2)
 
     def _append(self, gate: str, *qubits: int) -> None:
-        self._core.append(gate, [_check.integer("qubit", q, 0) for q in qubits], None, None)
+        self._core.append(gate, self._checked(qubits), None, None)
 
     def _rotate(
         self, gate: str, qubits: tuple[int, ...], param: int | None, angle: float | None
@@ -219,9 +220,14 @@ class Circuit:
         if angle is not None:
             angle = _check.number("angle", angle)
         else:
-            param = self.n_params if param is None else _check.integer("param", param, 0)
-        self._core.append(gate, [_check.integer("qubit", q, 0) for q in qubits], param, angle)
+            param = (
+                self.n_params if param is None else _check.integer("param", param, 0, self.n_params)
+            )
+        self._core.append(gate, self._checked(qubits), param, angle)
         return param
+
+    def _checked(self, qubits: tuple[int, ...]) -> list[int]:
+        return [_check.integer("qubit", q, 0, self.n_qubits - 1) for q in qubits]
 
 
 class State:

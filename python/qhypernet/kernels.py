@@ -32,7 +32,7 @@ class HammingKernel:
     """
 
     def __init__(self, bandwidths: float | Iterable[float]) -> None:
-        values = [bandwidths] if isinstance(bandwidths, int | float) else list(bandwidths)
+        values = [bandwidths] if np.ndim(bandwidths) == 0 else list(bandwidths)  # type: ignore[arg-type]
         self.bandwidths = tuple(_check.number("bandwidths", s, above=0) for s in values)
         if not self.bandwidths:
             raise ValueError("bandwidths: expected at least one, got none")
@@ -96,7 +96,8 @@ def mmd2_to_prior(
 
 def mmd2_exact(q: ArrayLike, p: ArrayLike, k: HammingKernel) -> float:
     """Squared MMD ``(q - p)' K (q - p)`` of two probability vectors of length 2**n."""
-    return _core.mmd2_exact(_check.floats("q", q), _check.floats("p", p), list(k.bandwidths))
+    vectors = _check.distributions("q", q, 1), _check.distributions("p", p, 1)
+    return _core.mmd2_exact(*vectors, list(k.bandwidths))
 
 
 def _unbiased(estimator: str) -> bool:

@@ -116,7 +116,7 @@ class BinaryNetwork:
             y: Labels 0..K-1 of shape (D,); for regression targets of shape (D,) or (D, K).
         """
         x = self._features(X)
-        return self._core.log_likelihood(self._bits(bits), x, self._targets(y, len(x)))
+        return self._core.log_likelihood(self._bits(bits), x, self.check_targets(y, len(x)))
 
     def log_likelihood_table(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
         """The log-likelihood of all 2**n_weights networks in nats, by outcome index.
@@ -125,7 +125,7 @@ class BinaryNetwork:
             MemoryError: The table does not fit.
         """
         x = self._features(X)
-        return self._core.log_likelihood_table(x, self._targets(y, len(x)))
+        return self._core.log_likelihood_table(x, self.check_targets(y, len(x)))
 
     def _bits(self, bits: ArrayLike) -> NDArray[np.uint8]:
         return _check.bits("bits", bits, self.n_weights)
@@ -133,11 +133,19 @@ class BinaryNetwork:
     def _features(self, X: ArrayLike) -> NDArray[np.float64]:
         return _check.features(X, self.layers[0])
 
-    def _targets(self, y: ArrayLike, n_points: int) -> NDArray[np.float64]:
+    def check_targets(self, y: ArrayLike, n_points: int) -> NDArray[np.float64]:
+        """``y`` as an array, if it can be the labels or targets of ``n_points`` points.
+
+        Raises:
+            ValueError: Another shape, or labels other than 0..K-1.
+        """
         values = _check.floats("y", y, shape=f"({n_points},)")
         shapes: list[tuple[int, ...]] = [(n_points,)]
         if self.likelihood == "gaussian":
             shapes = [(n_points, self.layers[-1])] + (shapes if self.layers[-1] == 1 else [])
         if values.shape not in shapes:
             raise ValueError(f"y: expected shape {shapes[0]}, got {values.shape}")
+        wrong = values[~np.isin(values, np.arange(self.n_classes))]
+        if self.n_classes and wrong.size:
+            raise ValueError(f"y: expected labels 0..{self.n_classes - 1}, got {wrong[0]:g}")
         return values

@@ -37,12 +37,10 @@ class ExactPosterior:
         return np.asarray(np.abs(q - self.probabilities).sum(axis=-1) / 2)
 
     def _distributions(self, q: ArrayLike) -> NDArray[np.float64]:
-        values = _check.floats("q", q)
+        values = _check.distributions("q", q)
         if values.shape[-1:] != self.log_probabilities.shape:
             expected = self.log_probabilities.shape
             raise ValueError(f"q: expected a last axis of {expected[0]}, got shape {values.shape}")
-        if (values < 0).any():
-            raise ValueError(f"q: expected probabilities of at least 0, got {values.min()}")
         return values
 
 
@@ -60,10 +58,8 @@ def exact_posterior(table: ArrayLike, prior: BernoulliPrior | None = None) -> Ex
         >>> posterior.probabilities.round(3), round(posterior.log_evidence, 3)
         (array([0.731, 0.269]), -0.38)
     """
-    values = _check.floats("table", table)
+    values = _table(table)
     n = values.size.bit_length() - 1
-    if values.ndim != 1 or values.size != 2**n or n < 1:
-        raise ValueError(f"table: expected shape (2**n,), got {values.shape}")
     prior = prior or BernoulliPrior(n)
     if prior.n != n:
         raise ValueError(f"prior: expected {n} weights as in the table, got {prior.n}")
@@ -74,5 +70,12 @@ def exact_posterior(table: ArrayLike, prior: BernoulliPrior | None = None) -> Ex
 
 def best_network(table: ArrayLike) -> int:
     """The index of the most likely network: the lowest within 1e-9 nats of the best (ties)."""
-    values = _check.floats("table", table)
+    values = _table(table)
     return int(np.argmax(values >= values.max() - 1e-9))
+
+
+def _table(table: ArrayLike) -> NDArray[np.float64]:
+    values = _check.floats("table", table)
+    if values.ndim != 1 or values.size < 2 or values.size & (values.size - 1):
+        raise ValueError(f"table: expected shape (2**n,), got {values.shape}")
+    return values

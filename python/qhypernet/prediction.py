@@ -65,9 +65,9 @@ def predict(
         raise ValueError("net: expected a classifier, got a network with Gaussian likelihood")
     x = _check.features(X, net.layers[0])
     rows = None if bits is None else _check.bits("bits", bits, net.n_weights)
-    weights = _check.floats("q", q)
+    weights = _check.distributions("q", q, 2)
     n_networks = 2**net.n_weights if rows is None else len(rows)
-    if weights.ndim not in (1, 2) or weights.shape[-1] != n_networks:
+    if weights.shape[-1] != n_networks:
         raise ValueError(
             f"q: expected shape ({n_networks},) or (M, {n_networks}), got {weights.shape}"
         )

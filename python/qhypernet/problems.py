@@ -33,7 +33,7 @@ class Problem:
     def __init__(self, net: BinaryNetwork, X: ArrayLike, y: ArrayLike) -> None:
         self.net = net
         self.X = _check.features(X, net.layers[0])
-        self.y = _check.floats("y", y)
+        self.y = net.check_targets(y, len(self.X))
         if net.n_classes and len(np.unique(self.y)) < 2:
             raise ValueError(
                 f"y: expected labels of at least two classes, got only {np.unique(self.y)}"

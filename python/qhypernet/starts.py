@@ -18,6 +18,12 @@ _SPREAD = 0.1
 """Half the width, in radians, of the interval around a start that is near something."""
 
 
+_PERMUTATIONS = ("x", "y", "cx", "swap")
+_PHASES = ("z", "s", "sdg", "t", "tdg", "rz", "p", "cz", "rzz")
+_KEEP_UNIFORM = frozenset(_PERMUTATIONS + _PHASES)
+"""Gates that permute outcomes or turn their phases: a uniform distribution stays uniform."""
+
+
 def start(circuit: Circuit, name: str, n_inits: int, seed: int) -> NDArray[np.float64]:
     """Starting parameters, shape (n_inits, P), radians.
 
@@ -39,23 +45,29 @@ def start(circuit: Circuit, name: str, n_inits: int, seed: int) -> NDArray[np.fl
 def _uniform(circuit: Circuit) -> NDArray[np.float64]:
     """Parameters at which all outcomes are equally probable.
 
-    The first gate that can tilt a qubit makes it an equal superposition; CX and phases keep the
-    distribution uniform, and all other angles are 0.
+    The first gate that can tilt a qubit makes it an equal superposition; permutations and phases
+    keep the distribution uniform, and all other angles are 0.
     """
     params = np.zeros(circuit.n_params)
     tilted: set[int] = set()
+    others = []
     for gate in circuit:
-        for qubit in gate.qubits:
-            if qubit in tilted:
-                continue
-            if gate.gate == "h":
-                tilted.add(qubit)
-            if gate.gate in ("rx", "ry") and gate.param is not None:
+        qubit = gate.qubits[0]
+        free = gate.gate in ("rx", "ry") and gate.param is not None
+        if qubit not in tilted and (free or gate.gate in ("h", "sx", "sxdg")):
+            tilted.add(qubit)
+            if gate.param is not None:
                 params[gate.param] = math.pi / 2
-                tilted.add(qubit)
+        else:
+            others.append(gate)
+    expected = "start: expected a free rx or ry, or an h, on every qubit for 'near_uniform'"
     if missing := sorted(set(range(circuit.n_qubits)) - tilted):
-        raise ValueError(
-            "start: expected a free rx or ry, or an h, on every qubit for 'near_uniform', "
-            f"got none on qubits {missing}; use another start"
-        )
+        raise ValueError(f"{expected}, got none on qubits {missing}; use another start")
+    for gate in others:
+        angle = gate.angle if gate.param is None else params[gate.param]
+        if gate.gate not in _KEEP_UNIFORM and angle != 0:
+            raise ValueError(
+                f"{expected} and nothing after it that turns it back, got {gate.gate} on qubits "
+                f"{list(gate.qubits)}; use another start"
+            )
     return params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -51,8 +52,8 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.dtype.kind in "fiu" and variable.ndim
     }
-    content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
-    write_bytes(path, bytes(content))
+    marked = dataset.assign_attrs({_DIGEST: _digest(dataset)})
+    write_bytes(path, bytes(marked.to_netcdf(engine="h5netcdf", encoding=encoding)))
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -60,14 +61,37 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not NetCDF, or is damaged.
+        ValueError: The file is not NetCDF, or is damaged: its numbers are not those that were
+            written.
     """
     import xarray as xr
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            dataset = file.load()
     except Exception as error:
         raise ValueError(f"{path}: expected a result file of qhypernet, got {error}") from error
+    # HDF5 notices damage to its own structure only now and then, and to numbers never.
+    if dataset.attrs.pop(_DIGEST, None) != _digest(dataset):
+        raise ValueError(f"{path}: expected a whole result file of qhypernet, got a damaged one")
+    return dataset
+
+
+_DIGEST = "sha256"
+
+
+def _digest(dataset: xr.Dataset) -> str:
+    """A hash of all values, names, shapes and attributes but the hash itself."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset.variables[name]
+        values = variable.values
+        digest.update(repr((name, variable.dims, values.shape)).encode())
+        digest.update(
+            values.tobytes() if values.dtype.kind in "biuf" else repr(values.tolist()).encode()
+        )
+    attributes = {k: str(v) for k, v in dataset.attrs.items() if k != _DIGEST}
+    digest.update(repr(sorted(attributes.items())).encode())
+    return digest.hexdigest()

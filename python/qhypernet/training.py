@@ -113,6 +113,10 @@ def train(
         table = _check.floats("table", table_or_problem, shape="(2**n,)")
     if not isinstance(objective, Objective):
         raise TypeError(f"objective: expected MLE(), ELBO() or SELBO(), got {objective!r}")
+    if not isinstance(circuit, Circuit):
+        raise TypeError(f"circuit: expected a Circuit, got {circuit!r}")
+    if optimizer is not None and not isinstance(optimizer, Adam):
+        raise TypeError(f"optimizer: expected Adam(...) or None, got {optimizer!r}")
     if table.shape != (2**circuit.n_qubits,):
         raise ValueError(
             f"circuit: expected as many qubits as weights, a table of {2**circuit.n_qubits} "

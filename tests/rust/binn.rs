@@ -235,7 +235,7 @@ fn naive_votes(network: &Network, bits: &[u8], logits: &[f64]) -> Vec<f64> {
         let vote = if !exact && logits[0].abs() < ROUNDING {
             f64::NAN
         } else {
-            f64::from(logits[0] >= 0.0)
+            f64::from(logits[0] > 0.0)
         };
         return vec![1.0 - vote, vote];
     }
@@ -337,12 +337,12 @@ fn predictions_over_all_networks_are_in_index_order() {
 }
 
 #[test]
-fn a_bernoulli_logit_of_zero_votes_for_class_one() {
+fn a_bernoulli_logit_of_zero_votes_for_the_lowest_of_equals() {
     let network =
         Network::new(&[2, 1], Activation::Sign, false, 1.0, Likelihood::Bernoulli).unwrap();
     let bits = PackedBits::from_indices([0, 1, 2, 3], 2);
     let got = network.predictive(Networks::Some(&bits), &[0.25; 4], 1, &[1.0, 1.0]).unwrap();
-    assert_eq!(got.votes, [0.25, 0.75]);
+    assert_eq!(got.votes, [0.75, 0.25]);
 }
 
 #[test]

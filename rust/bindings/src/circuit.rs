@@ -1,15 +1,16 @@
 //! Circuits and their states.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use num_complex::Complex;
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
 use qhypernet_core::parallel::map_batch;
 use qhypernet_core::rng::{Purpose, generator};
-use qhypernet_core::state::{Program, Real, Vector, Workspace, adjoint, check_params, sample};
-use qhypernet_core::{Error, error};
+use qhypernet_core::state::{Program, Real, Vector, Workspace, adjoint, sample};
+use qhypernet_core::{Error, error, memory};
 
 use crate::convert::{array, compute, slice, to_python};
 
@@ -22,19 +23,32 @@ pub fn gate_table() -> Vec<(&'static str, usize, Option<&'static str>, &'static 
     gate::TABLE.iter().map(row).collect()
 }
 
-#[pyclass(module = "qhypernet._core")]
+/// A circuit that Python's threads may share: the lock is held only to look or to append.
+#[pyclass(module = "qhypernet._core", frozen)]
 pub struct Circuit {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
     circuit: circuit::Circuit,
+    /// The compiled circuit, made when first needed and thrown away by the next gate.
     program: Option<Arc<Program>>,
 }
 
 impl Circuit {
-    /// The compiled circuit, made when first needed and thrown away by the next gate.
-    pub fn program(&mut self) -> PyResult<Arc<Program>> {
-        if self.program.is_none() {
-            self.program = Some(Arc::new(Program::new(&self.circuit).map_err(to_python)?));
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The compiled circuit.
+    pub fn program(&self) -> PyResult<Arc<Program>> {
+        let mut inner = self.lock();
+        if let Some(program) = &inner.program {
+            return Ok(program.clone());
         }
-        Ok(self.program.clone().expect("just made"))
+        let program = Arc::new(Program::new(&inner.circuit).map_err(to_python)?);
+        inner.program = Some(program.clone());
+        Ok(program)
     }
 }
 
@@ -43,11 +57,11 @@ impl Circuit {
     #[new]
     fn new(n_qubits: usize, n_params: usize) -> PyResult<Self> {
         let circuit = circuit::Circuit::new(n_qubits, n_params).map_err(to_python)?;
-        Ok(Self { circuit, program: None })
+        Ok(Self { inner: Mutex::new(Inner { circuit, program: None }) })
     }
 
     fn append(
-        &mut self,
+        &self,
         gate: &str,
         qubits: Vec<usize>,
         param: Option<usize>,
@@ -55,19 +69,20 @@ impl Circuit {
     ) -> PyResult<()> {
         let gate = Gate::from_name(gate).map_err(to_python)?;
         let angle = param.map(Angle::Param).or(angle.map(Angle::Fixed));
-        self.circuit.push(gate, &qubits, angle).map_err(to_python)?;
-        self.program = None;
+        let mut inner = self.lock();
+        inner.circuit.push(gate, &qubits, angle).map_err(to_python)?;
+        inner.program = None;
         Ok(())
     }
 
     #[getter]
     fn n_qubits(&self) -> usize {
-        self.circuit.n_qubits()
+        self.lock().circuit.n_qubits()
     }
 
     #[getter]
     fn n_params(&self) -> usize {
-        self.circuit.n_params()
+        self.lock().circuit.n_params()
     }
 
     fn instructions(&self) -> Vec<Row> {
@@ -79,22 +94,21 @@ impl Circuit {
             };
             (i.gate.spec().name, i.qubits.clone(), param, angle)
         };
-        self.circuit.instructions().iter().map(row).collect()
+        self.lock().circuit.instructions().iter().map(row).collect()
     }
 
     fn simulate(
-        &mut self,
+        &self,
         py: Python<'_>,
         params: PyReadonlyArrayDyn<'_, f64>,
+        batch: usize,
         single: bool,
     ) -> PyResult<State> {
         let program = self.program()?;
         let params = slice("params", &params)?.to_vec();
         compute(py, || {
-            let batch = match program.plan().n_params() {
-                0 => 1,
-                n => check_params(&params, n)?,
-            };
+            error::check_len("params", batch * program.plan().n_params(), params.len())?;
+            error::check_finite("params", &params)?;
             let vectors = if single {
                 Vectors::Single(run(&program, &params, batch)?)
             } else {
@@ -138,10 +152,10 @@ impl State {
         let shape = [self.batch, self.dim()];
         Ok(match &self.vectors {
             Vectors::Single(vectors) => {
-                array(py, vectors.iter().flat_map(Vector::amplitudes).collect(), &shape)?.into_any()
+                array(py, compute(py, || self.all_amplitudes(vectors))?, &shape)?.into_any()
             }
             Vectors::Double(vectors) => {
-                array(py, vectors.iter().flat_map(Vector::amplitudes).collect(), &shape)?.into_any()
+                array(py, compute(py, || self.all_amplitudes(vectors))?, &shape)?.into_any()
             }
         })
     }
@@ -157,6 +171,10 @@ impl State {
             if shots == 0 {
                 return Err(Error::invalid("shots", "at least 1", shots));
             }
+            // A number for each shot and its bits, one byte each.
+            let bytes = (self.batch * (n + 8)) as u64;
+            let bytes = bytes.saturating_mul(shots as u64);
+            memory::check("these samples", bytes, "take fewer shots")?;
             Ok(match &self.vectors {
                 Vectors::Single(vectors) => self.all_samples(vectors, shots, seed),
                 Vectors::Double(vectors) => self.all_samples(vectors, shots, seed),
@@ -220,6 +238,11 @@ impl State {
             vector.probabilities(out, qhypernet_core::parallel::Threads::Pool);
         }
         Ok(all)
+    }
+
+    fn all_amplitudes<T: Real>(&self, vectors: &[Vector<T>]) -> Result<Vec<Complex<T>>, Error> {
+        self.program.check_memory::<T>("a copy of the state", self.batch as f64)?;
+        Ok(vectors.iter().flat_map(Vector::amplitudes).collect())
     }
 
     fn all_samples<T: Real>(&self, vectors: &[Vector<T>], shots: usize, seed: u64) -> Vec<u8> {

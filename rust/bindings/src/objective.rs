@@ -3,6 +3,7 @@
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use qhypernet_core::memory;
 use qhypernet_core::mmd::HammingKernel;
 use qhypernet_core::objective::{self, Divergence, Evaluation, Objective, Shots};
 use qhypernet_core::rng::{Purpose, generator, uniform};
@@ -67,7 +68,7 @@ fn parts<'py>(py: Python<'py>, evaluations: Vec<Evaluation>) -> PyResult<Parts<'
 #[pyfunction]
 pub fn evaluate_exact<'py>(
     py: Python<'py>,
-    circuit: &mut Circuit,
+    circuit: &Circuit,
     problem: &Problem,
     params: PyReadonlyArrayDyn<'_, f64>,
     divergence: &str,
@@ -87,7 +88,7 @@ pub fn evaluate_exact<'py>(
 #[allow(clippy::too_many_arguments)]
 pub fn evaluate_sampled<'py>(
     py: Python<'py>,
-    circuit: &mut Circuit,
+    circuit: &Circuit,
     problem: &Problem,
     params: PyReadonlyArrayDyn<'_, f64>,
     divergence: &str,
@@ -131,10 +132,16 @@ pub fn sample_prior<'py>(
     p_plus: Vec<f64>,
     n_samples: usize,
 ) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
-    let mut rng = generator(seed, Purpose::Prior, 0, 0);
-    let mut bits = Vec::with_capacity(n_samples * p_plus.len());
-    for _ in 0..n_samples {
-        bits.extend(p_plus.iter().map(|p| u8::from(uniform(&mut rng) >= *p)));
-    }
-    array(py, bits, &[n_samples, p_plus.len()])
+    let n = p_plus.len();
+    let bits = compute(py, || {
+        let bytes = (n as u64).saturating_mul(n_samples as u64);
+        memory::check("these samples", bytes, "take fewer samples")?;
+        let mut rng = generator(seed, Purpose::Prior, 0, 0);
+        let mut bits = Vec::with_capacity(n_samples * n);
+        for _ in 0..n_samples {
+            bits.extend(p_plus.iter().map(|p| u8::from(uniform(&mut rng) >= *p)));
+        }
+        Ok(bits)
+    })?;
+    array(py, bits, &[n_samples, n])
 }

@@ -55,7 +55,7 @@ pub fn check_finite(argument: &'static str, values: &[f64]) -> Result<()> {
 
 /// How far the sum of a distribution's probabilities may be from 1: a circuit simulated in single
 /// precision keeps its norm to about this.
-const NORM_TOLERANCE: f64 = 1e-6;
+const NORM_TOLERANCE: f64 = 1e-5;
 
 /// Checks that `values` are finite, not negative, and sum to 1.
 pub fn check_distribution(argument: &'static str, values: &[f64]) -> Result<()> {

@@ -28,7 +28,7 @@ pub struct Predictive {
     /// (M, D, K): the posterior predictive E_q p(y = k | x, w); Gaussian: the mean E_q of the output.
     pub mean: Vec<f64>,
     /// (M, D, K): probability under q that a network's most probable class is k (the lowest of
-    /// equals, but a Bernoulli logit of 0 is class 1); Gaussian: second moment E_q output^2.
+    /// equals); Gaussian: second moment E_q output^2.
     pub votes: Vec<f64>,
     /// (M, D): E_q of the entropy of p(y | x, w), in nats; Gaussian: the variance of the noise.
     pub aleatoric: Vec<f64>,
@@ -172,7 +172,7 @@ fn describe(likelihood: Likelihood, logits: &[f64], n_points: usize, out: &mut [
                 let size = logit.abs();
                 let e = exp_nonpositive(-size);
                 let (likely, unlikely) = (1.0 / (1.0 + e), e / (1.0 + e));
-                let one = logit >= 0.0;
+                let one = logit > 0.0;
                 mean[d] = if one { unlikely } else { likely };
                 mean[n_points + d] = if one { likely } else { unlikely };
                 votes[d] = f64::from(!one);
