@@ -21,7 +21,7 @@ _COLUMNS = {
     "nll": ("NLL", ".4f"),
     "brier": ("Brier", ".4f"),
     "ece": ("ECE", ".4f"),
-    "kl": ("KL (nats)", ".3f"),
+    "kl": ("KL", ".3f"),
 }
 
 
@@ -218,7 +218,10 @@ def _table(run: runs.Run) -> Table:
 
 
 def _remarks(run: runs.Run) -> str:
-    remarks = [f"log evidence log p(D) = {run.result.attrs['log_evidence']:.3f} nats."]
+    remarks = [
+        "NLL and KL(q || exact posterior) in nats; log evidence log p(D) = "
+        f"{run.result.attrs['log_evidence']:.3f}."
+    ]
     if run.config.circuit.layers == 1 and run.config.circuit.ansatz != "sign_symmetric":
         remarks.append(
             "One layer is classical (mean field: independent weights, relabelled); "
