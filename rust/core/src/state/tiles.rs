@@ -37,21 +37,46 @@ pub struct Tiling {
     rows: usize,
 }
 
-impl Tiling {
-    /// Tilings whose windows together cover `qubits` (ascending), with the qubits each one is for.
+/// One sweep over a state: which amplitudes are brought together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sweep {
+    /// All those of a window of qubits, copied into a tile where they are far apart.
+    Tiles(Tiling),
+    /// Those of up to three neighbouring qubits, in place: long rows need no copy.
+    Rows(Tiling),
+}
+
+impl Sweep {
+    /// Sweeps that together cover `qubits` (ascending), with the qubits each one is for.
     pub fn cover(n_qubits: usize, qubits: &[usize]) -> Vec<(Self, std::ops::Range<usize>)> {
         let mut cover = Vec::new();
         let mut done = 0;
         while done < qubits.len() {
-            let tiling = Self::starting_at(n_qubits, qubits[done]);
-            let end = tiling.from + tiling.rows;
-            let next = done + qubits[done..].iter().take_while(|q| **q < end).count();
-            cover.push((tiling, done..next));
+            let left = &qubits[done..];
+            let neighbours = left.last() == Some(&(left[0] + left.len() - 1));
+            let (sweep, end) = if left[0] >= TILE_QUBITS && left.len() <= 3 && neighbours {
+                let (columns, rows) = (TILE_QUBITS - left.len(), left.len());
+                (Self::Rows(Tiling { n_qubits, columns, from: left[0], rows }), left[0] + rows)
+            } else {
+                let tiling = Tiling::starting_at(n_qubits, left[0]);
+                (Self::Tiles(tiling), tiling.from + tiling.rows)
+            };
+            let next = done + left.iter().take_while(|q| **q < end).count();
+            cover.push((sweep, done..next));
             done = next;
         }
         cover
     }
 
+    /// How many tiles the state is cut into.
+    pub fn n_tiles(&self) -> usize {
+        match self {
+            Self::Tiles(tiling) | Self::Rows(tiling) => tiling.n_tiles(),
+        }
+    }
+}
+
+impl Tiling {
     fn starting_at(n_qubits: usize, qubit: usize) -> Self {
         if qubit < TILE_QUBITS {
             return Self { n_qubits, columns: 0, from: 0, rows: n_qubits.min(TILE_QUBITS) };
@@ -142,6 +167,26 @@ impl<T: Real> Shared<T> {
         result
     }
 
+    /// The rows of a tile, where they stand.
+    ///
+    /// # Safety
+    /// No other thread may work on the same tile, or under another tiling, at the same time.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn rows<'a, const ROWS: usize>(
+        self,
+        tiling: Tiling,
+        tile: usize,
+    ) -> [&'a mut [T]; ROWS] {
+        assert!(ROWS == 1 << tiling.rows && tiling.n_tiles() * tiling.len() == self.1);
+        assert!(tile < tiling.n_tiles());
+        let base = tiling.base(tile);
+        // SAFETY: rows lie inside the array, `1 << from` apart, which is no less than their length.
+        std::array::from_fn(|row| unsafe {
+            let start = self.0.add(base + (row << tiling.from));
+            std::slice::from_raw_parts_mut(start, 1 << tiling.columns)
+        })
+    }
+
     /// A piece of the array.
     ///
     /// # Safety
@@ -170,24 +215,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_hold_every_amplitude_once_and_rows_are_the_window() {
-        for n in [3, 12, 13, 15, 18] {
+    fn sweeps_hold_every_amplitude_once_and_rows_are_the_window() {
+        for n in [3, 12, 13, 15, 18, 20] {
             let qubits: Vec<_> = (0..n).collect();
             let mut array: Vec<f64> = (0..1usize << n).map(|i| i as f64).collect();
             let mut covered = 0;
-            for (tiling, range) in Tiling::cover(n, &qubits) {
+            for (sweep, range) in Sweep::cover(n, &qubits) {
                 covered += range.len();
                 let mut seen = vec![0; 1 << n];
+                let mut see = |x: &f64| seen[*x as usize] += 1;
                 let shared = Shared::new(&mut array);
-                for tile in 0..tiling.n_tiles() {
+                for tile in 0..sweep.n_tiles() {
                     // SAFETY: one thread.
-                    unsafe {
-                        shared.with_tile(tiling, tile, &mut Tile::zeros(), |t| {
-                            t.iter().for_each(|x| seen[*x as usize] += 1);
-                            for &q in &qubits[range.clone()] {
-                                assert_eq!(t[1 << tiling.local(q)] - t[0], (1u64 << q) as f64);
-                            }
-                        });
+                    match sweep {
+                        Sweep::Tiles(tiling) => unsafe {
+                            shared.with_tile(tiling, tile, &mut Tile::zeros(), |t| {
+                                t.iter().for_each(&mut see);
+                                for &q in &qubits[range.clone()] {
+                                    assert_eq!(t[1 << tiling.local(q)] - t[0], (1u64 << q) as f64);
+                                }
+                            });
+                        },
+                        Sweep::Rows(tiling) if range.len() == 1 => {
+                            let rows: [_; 2] = unsafe { shared.rows(tiling, tile) };
+                            assert_eq!(rows[1][0] - rows[0][0], (1u64 << range.start) as f64);
+                            rows.iter().for_each(|row| row.iter().for_each(&mut see));
+                        }
+                        Sweep::Rows(tiling) => {
+                            let rows: [_; 8] = unsafe { shared.rows(tiling, tile) };
+                            assert_eq!(rows[5][0] - rows[0][0], (5u64 << range.start) as f64);
+                            rows.iter().for_each(|row| row.iter().for_each(&mut see));
+                        }
                     }
                 }
                 assert!(seen.iter().all(|&count| count == 1));
