@@ -15,6 +15,11 @@ impl LinearMap {
         Self { columns: (0..n_bits).map(|q| 1 << q).collect(), offset: 0 }
     }
 
+    /// Bits of the outcomes that it maps.
+    pub fn n_bits(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Follows this map by a NOT of bit `q`.
     pub fn flip(&mut self, q: usize) {
         self.offset ^= 1 << q;

@@ -7,7 +7,7 @@
 use num_complex::Complex64;
 
 use super::real::{Real, fma};
-use super::tiles::{Shared, TILE_QUBITS, Tile, n_tasks, tiles_of};
+use super::tiles::{Shared, TILE_QUBITS, n_tasks, tiles_of};
 use crate::circuit::PhasePolynomial;
 use crate::parallel::{Threads, map_tasks};
 use crate::simd::kernel;
@@ -30,8 +30,8 @@ pub struct Phases {
 
 /// The phases of a block's outcomes but for the block's factor.
 struct Table<T> {
-    re: Tile<T>,
-    im: Tile<T>,
+    re: Vec<T>,
+    im: Vec<T>,
 }
 
 impl Phases {
@@ -69,7 +69,7 @@ impl Phases {
                 let (re, im) = unsafe { (re.piece(range.clone()), im.piece(range)) };
                 let factor = self.factor(start);
                 let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
-                turn_block(re, im, &table.re.0[..width], &table.im.0[..width], c, s);
+                turn_block(re, im, &table.re, &table.im, c, s);
             }
         });
     }
@@ -88,21 +88,19 @@ impl Phases {
         let vectors = [psi, lambda].map(|vector| vector.map(Shared::new));
         let parts = map_tasks(threads, n_tasks(n_blocks), |task| {
             let mut table = self.table();
-            let mut overlap = Tile::zeros();
+            let mut overlap = vec![T::ZERO; width];
             let mut sums = Sums::new(self.n_angles);
             for start in tiles_of(task, n_blocks).map(|block| block * width) {
                 self.update(&mut table, start);
                 // SAFETY: blocks do not overlap, and each is one task's.
                 let [[psi_re, psi_im], [lambda_re, lambda_im]] =
                     vectors.map(|v| v.map(|part| unsafe { part.piece(start..start + width) }));
-                let overlap = &mut overlap.0[..width];
-                overlap_block(psi_re, psi_im, lambda_re, lambda_im, overlap);
+                overlap_block(psi_re, psi_im, lambda_re, lambda_im, &mut overlap);
                 let factor = self.factor(start).conj();
                 let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
-                let (table_re, table_im) = (&table.re.0[..width], &table.im.0[..width]);
-                unturn_block(psi_re, psi_im, table_re, table_im, c, s);
-                unturn_block(lambda_re, lambda_im, table_re, table_im, c, s);
-                sums.add_block(self, start, overlap);
+                unturn_block(psi_re, psi_im, &table.re, &table.im, c, s);
+                unturn_block(lambda_re, lambda_im, &table.re, &table.im, c, s);
+                sums.add_block(self, start, &overlap);
             }
             sums.finish(self)
         });
@@ -120,7 +118,8 @@ impl Phases {
     }
 
     fn table<T: Real>(&self) -> Table<T> {
-        let mut table = Table { re: Tile::zeros(), im: Tile::zeros() };
+        let zeros = vec![T::ZERO; 1 << self.low_bits];
+        let mut table = Table { re: zeros.clone(), im: zeros };
         self.fill(&mut table, 0);
         table
     }
@@ -136,10 +135,10 @@ impl Phases {
         let mut angles = [0.0; TILE_QUBITS];
         self.low.iter().for_each(|s| angles[s.0] += s.1);
         self.crossing.iter().filter(|p| start >> p.1 & 1 == 1).for_each(|p| angles[p.0] += p.2);
-        (table.re.0[0], table.im.0[0]) = (T::ONE, T::ZERO);
+        (table.re[0], table.im[0]) = (T::ONE, T::ZERO);
         for (q, angle) in angles[..self.low_bits].iter().enumerate() {
-            let (re, new_re) = table.re.0[..2 << q].split_at_mut(1 << q);
-            let (im, new_im) = table.im.0[..2 << q].split_at_mut(1 << q);
+            let (re, new_re) = table.re[..2 << q].split_at_mut(1 << q);
+            let (im, new_im) = table.im[..2 << q].split_at_mut(1 << q);
             let turn = Complex64::cis(*angle);
             new_re.copy_from_slice(re);
             new_im.copy_from_slice(im);

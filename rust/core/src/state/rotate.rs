@@ -33,10 +33,15 @@ pub fn rotate<T: Real>(vector: &mut [T], rotations: &[Rotation<T>], threads: Thr
     let qubits: Vec<_> = rotations.iter().map(|r| r.qubit).collect();
     let vector = Shared::new(vector);
     for (sweep, range) in Sweep::cover(n_qubits, &qubits) {
-        let n_tiles = sweep.n_tiles();
+        let n_tiles = sweep.tiling().n_tiles();
         let rotations = &rotations[range];
         // SAFETY below: tasks have different tiles, and one sweep is done before the next.
         map_tasks(threads, n_tasks(n_tiles), |task| match sweep {
+            Sweep::Blocks(tiling) => {
+                for tile in tiles_of(task, n_tiles) {
+                    rotate_tile(unsafe { vector.piece(tiling.block(tile)) }, rotations);
+                }
+            }
             Sweep::Tiles(tiling) => {
                 let local = localise(tiling, rotations);
                 let mut room = Tile::zeros();
@@ -73,12 +78,19 @@ pub fn unrotate<T: Real>(
     let qubits: Vec<_> = rotations.iter().map(|r| r.qubit).collect();
     let (psi, lambda) = (Shared::new(psi), Shared::new(lambda));
     for (sweep, range) in Sweep::cover(n_qubits, &qubits) {
-        let n_tiles = sweep.n_tiles();
+        let n_tiles = sweep.tiling().n_tiles();
         let rotations = &rotations[range.clone()];
         // SAFETY below: tasks have different tiles, and one sweep is done before the next.
         let parts = map_tasks(threads, n_tasks(n_tiles), |task| {
             let mut sums = vec![0.0; rotations.len()];
             match sweep {
+                Sweep::Blocks(tiling) => {
+                    for tile in tiles_of(task, n_tiles) {
+                        let block = tiling.block(tile);
+                        let (p, l) = unsafe { (psi.piece(block.clone()), lambda.piece(block)) };
+                        unrotate_tile(p, l, rotations, &mut sums);
+                    }
+                }
                 Sweep::Tiles(tiling) => {
                     let local = localise(tiling, rotations);
                     let (mut room, mut other_room) = (Tile::zeros(), Tile::zeros());

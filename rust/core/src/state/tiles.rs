@@ -40,7 +40,9 @@ pub struct Tiling {
 /// One sweep over a state: which amplitudes are brought together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sweep {
-    /// All those of a window of qubits, copied into a tile where they are far apart.
+    /// All those of the lowest qubits, in place: they stand together.
+    Blocks(Tiling),
+    /// All those of a window of qubits, copied into a tile.
     Tiles(Tiling),
     /// Those of up to three neighbouring qubits, in place: long rows need no copy.
     Rows(Tiling),
@@ -54,13 +56,18 @@ impl Sweep {
         while done < qubits.len() {
             let left = &qubits[done..];
             let neighbours = left.last() == Some(&(left[0] + left.len() - 1));
-            let (sweep, end) = if left[0] >= TILE_QUBITS && left.len() <= 3 && neighbours {
+            let sweep = if left[0] < TILE_QUBITS {
+                let rows = n_qubits.min(TILE_QUBITS);
+                Self::Blocks(Tiling { n_qubits, columns: 0, from: 0, rows })
+            } else if left.len() <= 3 && neighbours {
                 let (columns, rows) = (TILE_QUBITS - left.len(), left.len());
-                (Self::Rows(Tiling { n_qubits, columns, from: left[0], rows }), left[0] + rows)
+                Self::Rows(Tiling { n_qubits, columns, from: left[0], rows })
             } else {
-                let tiling = Tiling::starting_at(n_qubits, left[0]);
-                (Self::Tiles(tiling), tiling.from + tiling.rows)
+                let rows = TILE_QUBITS - COLUMN_QUBITS;
+                let from = left[0].min(n_qubits - rows);
+                Self::Tiles(Tiling { n_qubits, columns: COLUMN_QUBITS, from, rows })
             };
+            let end = sweep.tiling().from + sweep.tiling().rows;
             let next = done + left.iter().take_while(|q| **q < end).count();
             cover.push((sweep, done..next));
             done = next;
@@ -68,23 +75,15 @@ impl Sweep {
         cover
     }
 
-    /// How many tiles the state is cut into.
-    pub fn n_tiles(&self) -> usize {
+    /// How the state is cut.
+    pub fn tiling(&self) -> Tiling {
         match self {
-            Self::Tiles(tiling) | Self::Rows(tiling) => tiling.n_tiles(),
+            Self::Blocks(tiling) | Self::Tiles(tiling) | Self::Rows(tiling) => *tiling,
         }
     }
 }
 
 impl Tiling {
-    fn starting_at(n_qubits: usize, qubit: usize) -> Self {
-        if qubit < TILE_QUBITS {
-            return Self { n_qubits, columns: 0, from: 0, rows: n_qubits.min(TILE_QUBITS) };
-        }
-        let rows = TILE_QUBITS - COLUMN_QUBITS;
-        Self { n_qubits, columns: COLUMN_QUBITS, from: qubit.min(n_qubits - rows), rows }
-    }
-
     /// How many tiles the state is cut into.
     pub fn n_tiles(&self) -> usize {
         1 << (self.n_qubits - self.columns - self.rows)
@@ -107,9 +106,9 @@ impl Tiling {
         high << (self.from + self.rows) | low << self.columns
     }
 
-    /// Whether tiles are contiguous in memory.
-    fn is_contiguous(&self) -> bool {
-        self.from == 0
+    /// The place of a tile of neighbouring amplitudes.
+    pub fn block(&self, tile: usize) -> std::ops::Range<usize> {
+        tile * self.len()..(tile + 1) * self.len()
     }
 }
 
@@ -143,10 +142,6 @@ impl<T: Real> Shared<T> {
     ) -> R {
         let (base, len) = (tiling.base(tile), tiling.len());
         debug_assert!(tiling.n_tiles() * len == self.1 && tile < tiling.n_tiles());
-        if tiling.is_contiguous() {
-            // SAFETY: the tile lies inside the array, and is this task's own.
-            return work(unsafe { std::slice::from_raw_parts_mut(self.0.add(base), len) });
-        }
         let width = (1 << tiling.columns).min(len);
         let room = &mut room.0[..len];
         for (row, piece) in room.chunks_exact_mut(width).enumerate() {
@@ -225,9 +220,14 @@ mod tests {
                 let mut seen = vec![0; 1 << n];
                 let mut see = |x: &f64| seen[*x as usize] += 1;
                 let shared = Shared::new(&mut array);
-                for tile in 0..sweep.n_tiles() {
+                for tile in 0..sweep.tiling().n_tiles() {
                     // SAFETY: one thread.
                     match sweep {
+                        Sweep::Blocks(tiling) => {
+                            let block = unsafe { shared.piece(tiling.block(tile)) };
+                            assert_eq!(block[0], (tile * block.len()) as f64);
+                            block.iter().for_each(&mut see);
+                        }
                         Sweep::Tiles(tiling) => unsafe {
                             shared.with_tile(tiling, tile, &mut Tile::zeros(), |t| {
                                 t.iter().for_each(&mut see);
