@@ -50,6 +50,18 @@ pub fn level() -> Level {
     })
 }
 
+/// Put into a loop over chunks of lanes, keeps the compiler from running several turns of it side by
+/// side: it would collect the lanes with gathers, where one turn needs plain loads and shuffles
+/// (measured on rotations of low qubits: three times slower).
+#[inline(always)]
+pub fn one_turn_at_a_time() {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// Declares a kernel, generic over [`Real`](crate::state::Real) or not. Its body is compiled once for
 /// each [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
 macro_rules! kernel {

@@ -4,7 +4,7 @@ use super::logarithm::log_ratio;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::mmd::apply_kernel;
 use crate::parallel::{Threads, map_batch, sum_pieces};
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
 use crate::state::{Program, Workspace, adjoint, check_params, fma};
 use crate::{Error, Result};
 
@@ -77,7 +77,8 @@ fn evaluate(
             0.0
         }
         Divergence::Kl => {
-            let kl = log_ratio(q, &problem.log_prior, cotangent);
+            log_ratio(q, &problem.log_prior, cotangent);
+            let kl = dot(q, cotangent, threads);
             // An outcome that cannot happen pulls nowhere.
             for ((f, c), q) in cotangent.iter_mut().zip(cost).zip(q.iter()) {
                 *f = if *q > 0.0 { c + weight * *f } else { 0.0 };
@@ -113,6 +114,7 @@ kernel! {
         let (chunks, rest) = a.as_chunks::<8>();
         let (others, other_rest) = b.as_chunks::<8>();
         for (x, y) in chunks.iter().zip(others) {
+            one_turn_at_a_time();
             for k in 0..8 {
                 sums[k] = fma::<f64, FMA>(x[k], y[k], sums[k]);
             }

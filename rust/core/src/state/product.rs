@@ -9,7 +9,7 @@ use super::simulate::Vector;
 use super::tiles::{Shared, TILE_QUBITS, n_tasks, tiles_of};
 use crate::circuit::Turn;
 use crate::parallel::{Threads, map_tasks};
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
 
 /// A product of real single-qubit states.
 pub struct Product {
@@ -122,6 +122,7 @@ kernel! {
         let (ones, ones_rest) = ones.as_chunks::<LANES>();
         let (below, below_rest) = below.as_chunks::<LANES>();
         for ((x, y), p) in chunks.iter_mut().zip(ones).zip(below) {
+            one_turn_at_a_time();
             for k in 0..LANES {
                 sums[k] = fma::<f64, FMA>(p[k], fma::<f64, FMA>(y[k], a, -(x[k] * b)), sums[k]);
                 x[k] = fma::<f64, FMA>(y[k], b, x[k] * a);
@@ -154,6 +155,7 @@ kernel! {
         let (chunks, rest) = values.as_chunks::<LANES>();
         let (lows, low_rest) = low.as_chunks::<LANES>();
         for ((v, l), c) in chunks.iter().zip(lows).zip(columns.as_chunks_mut::<LANES>().0) {
+            one_turn_at_a_time();
             for k in 0..LANES {
                 c[k] = fma::<T, FMA>(factor, v[k], c[k]);
                 sums[k] = fma::<T, FMA>(v[k], l[k], sums[k]);

@@ -6,7 +6,7 @@
 use super::real::{Real, fma};
 use super::tiles::{Shared, Sweep, Tile, Tiling, n_tasks, tiles_of};
 use crate::parallel::{Threads, map_tasks};
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
 
 /// RY on one qubit: cosine and sine of half its angle.
 #[derive(Debug, Clone, Copy)]
@@ -296,17 +296,6 @@ fn pair<T: Real, const FMA: bool, const LANES: usize>(
         std::array::from_fn(|k| fma::<T, FMA>(-s, y[k], c * x[k])),
         std::array::from_fn(|k| fma::<T, FMA>(s, x[k], c * y[k])),
     )
-}
-
-/// Put into a loop, keeps the compiler from running several turns of it side by side: it would
-/// collect its lanes with gathers, where the turn alone needs shuffles only (measured: 3x slower).
-#[inline(always)]
-fn one_turn_at_a_time() {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    // SAFETY: no instruction at all.
-    unsafe {
-        std::arch::asm!("", options(nomem, nostack, preserves_flags));
-    }
 }
 
 /// Qubits above the lanes: whole rows meet, up to eight in registers at once.
