@@ -97,7 +97,7 @@ def _long_calls():
     params = np.linspace(-2, 2, circuit.n_params)
     net = qh.BinaryNetwork((2, 4, 1), "tanh")
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(200, 2)), np.arange(200) % 2
+    X, y = rng.normal(size=(6000, 2)), np.arange(6000) % 2
     bits = rng.integers(2, size=(2, 12_000, 30), dtype=np.uint8)
     state = circuit.simulate(params)
     cotangent = np.linspace(-1, 1, 2**20)

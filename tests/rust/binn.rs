@@ -137,6 +137,17 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // Many factors of the likelihood, with and without a table of them, and logits that are too
+    // large to be multiplied as exponentials.
+    for (shape, scale) in [(&[3, 6, 1][..], 1.0), (&[60, 1], 0.5), (&[2, 3, 1], 200.0)] {
+        for activation in Activation::ALL {
+            for n_rows in [20, 400] {
+                let network =
+                    Network::new(shape, activation, true, scale, Likelihood::Bernoulli).unwrap();
+                out.push(case(network, 70, n_rows, out.len() as u64));
+            }
+        }
+    }
     // More points than a tile holds.
     let network =
         Network::new(&[2, 3, 1], Activation::Tanh, true, 2.0, Likelihood::Bernoulli).unwrap();

@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use super::exponential::exp_nonpositive;
+use super::exponential::{exp_nonpositive, tanh};
 use crate::error::{Error, Result};
+use crate::simd::kernel;
 
 /// The activation of the hidden units; the last layer is always linear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,19 +38,27 @@ impl Activation {
 
     /// Replaces every sum by its activation.
     pub(super) fn apply(self, values: &mut [f64]) {
+        activate(self, values);
+    }
+}
+
+kernel! {
+    fn activate(activation: Activation, values: &mut [f64]) {
         // The choice is made outside the loops, so that each loop is straight-line code.
-        fn each(values: &mut [f64], f: impl Fn(f64) -> f64) {
-            for v in values {
-                *v = f(*v);
-            }
+        match activation {
+            Activation::Sign => each(values, |v| if v >= 0.0 { 1.0 } else { -1.0 }),
+            Activation::Tanh => each(values, tanh::<FMA>),
+            Activation::Relu => each(values, |v| if v > 0.0 { v } else { 0.0 }),
+            Activation::Sigmoid => each(values, sigmoid::<FMA>),
+            Activation::Identity => {}
         }
-        match self {
-            Self::Sign => each(values, |v| if v >= 0.0 { 1.0 } else { -1.0 }),
-            Self::Tanh => each(values, f64::tanh),
-            Self::Relu => each(values, |v| if v > 0.0 { v } else { 0.0 }),
-            Self::Sigmoid => each(values, sigmoid),
-            Self::Identity => {}
-        }
+    }
+}
+
+#[inline(always)]
+fn each(values: &mut [f64], f: impl Fn(f64) -> f64) {
+    for v in values {
+        *v = f(*v);
     }
 }
 
@@ -70,8 +79,8 @@ impl FromStr for Activation {
 
 /// The logistic function, without overflow on either side.
 #[inline(always)]
-pub(super) fn sigmoid(v: f64) -> f64 {
-    let e = exp_nonpositive(-v.abs());
+fn sigmoid<const FMA: bool>(v: f64) -> f64 {
+    let e = exp_nonpositive::<FMA>(-v.abs());
     (if v >= 0.0 { 1.0 } else { e }) / (1.0 + e)
 }
 

@@ -9,6 +9,7 @@ use super::network::Dense;
 use super::points::Tile;
 use super::{Activation, Network};
 use crate::bits::bit;
+use crate::simd::kernel;
 
 /// Inputs in a group.
 const GROUP: usize = 8;
@@ -94,9 +95,7 @@ impl<'a> FirstLayer<'a> {
             if group == 0 {
                 sum.copy_from_slice(partial);
             } else {
-                for (sum, x) in sum.iter_mut().zip(partial) {
-                    *sum += x;
-                }
+                accumulate(sum, partial, false);
             }
         }
         if let Some(activation) = self.activation {
@@ -121,12 +120,13 @@ impl<'a> FirstLayer<'a> {
     }
 }
 
-/// Adds `values` times the weight of a bit.
-#[inline(always)]
-pub(super) fn accumulate(sum: &mut [f64], values: &[f64], bit: bool) {
-    // A product with +-1 is exact and keeps the loop free of branches.
-    let weight = if bit { -1.0 } else { 1.0 };
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += weight * value;
+kernel! {
+    /// Adds `values` times the weight of a bit.
+    pub(super) fn accumulate(sum: &mut [f64], values: &[f64], bit: bool) {
+        // A product with +-1 is exact and keeps the loop free of branches.
+        let weight = if bit { -1.0 } else { 1.0 };
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum += weight * value;
+        }
     }
 }

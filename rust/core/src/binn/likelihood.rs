@@ -3,6 +3,7 @@
 use super::exponential::{exp_nonpositive, sum_softplus};
 use super::points::transpose;
 use crate::error::{Error, Result, check_finite, check_len};
+use crate::simd::kernel;
 
 /// The distribution of a target given the logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,43 +98,47 @@ impl Targets {
 /// Points handled side by side.
 const LANES: usize = 8;
 
-/// Sum over points of the logit of their class minus the logarithm of the sum of exponentials.
-fn sum_log_softmax(classes: &[usize], logits: &[f64]) -> f64 {
-    let n_points = classes.len();
-    let mut total = 0.0;
-    for (t, classes) in classes.chunks(LANES).enumerate() {
-        let start = t * LANES;
-        // Lanes beyond the last point keep the sum 1, whose logarithm is nothing.
-        let (mut largest, mut sum) = ([f64::NEG_INFINITY; LANES], [0.0; LANES]);
-        sum[classes.len()..].fill(1.0);
-        for logits in logits.chunks_exact(n_points) {
-            for (largest, &logit) in largest.iter_mut().zip(&logits[start..start + classes.len()]) {
-                *largest = if logit > *largest { logit } else { *largest };
+kernel! {
+    /// Sum over points of the logit of their class minus the logarithm of the sum of exponentials.
+    fn sum_log_softmax(classes: &[usize], logits: &[f64]) -> f64 {
+        let n_points = classes.len();
+        let mut total = 0.0;
+        for (t, classes) in classes.chunks(LANES).enumerate() {
+            let start = t * LANES;
+            // Lanes beyond the last point keep the sum 1, whose logarithm is nothing.
+            let (mut largest, mut sum) = ([f64::NEG_INFINITY; LANES], [0.0; LANES]);
+            sum[classes.len()..].fill(1.0);
+            for logits in logits.chunks_exact(n_points) {
+                for (largest, &logit) in largest.iter_mut().zip(&logits[start..start + classes.len()]) {
+                    *largest = if logit > *largest { logit } else { *largest };
+                }
             }
-        }
-        for logits in logits.chunks_exact(n_points) {
-            let lanes = sum.iter_mut().zip(&largest).zip(&logits[start..start + classes.len()]);
-            for ((sum, largest), logit) in lanes {
-                *sum += exp_nonpositive(logit - largest);
+            for logits in logits.chunks_exact(n_points) {
+                let lanes = sum.iter_mut().zip(&largest).zip(&logits[start..start + classes.len()]);
+                for ((sum, largest), logit) in lanes {
+                    *sum += exp_nonpositive::<FMA>(logit - largest);
+                }
             }
+            let chosen =
+                classes.iter().enumerate().map(|(d, class)| logits[class * n_points + start + d]);
+            let linear: f64 = chosen.zip(&largest).map(|(logit, largest)| logit - largest).sum();
+            // Every sum is between 1 and the number of classes: the product of eight cannot overflow.
+            total += linear - sum.iter().product::<f64>().ln();
         }
-        let chosen =
-            classes.iter().enumerate().map(|(d, class)| logits[class * n_points + start + d]);
-        let linear: f64 = chosen.zip(&largest).map(|(logit, largest)| logit - largest).sum();
-        // Every sum is between 1 and the number of classes: the product of eight cannot overflow.
-        total += linear - sum.iter().product::<f64>().ln();
+        total
     }
-    total
 }
 
-/// Sum of ((y - mean) / noise)^2, in lanes of a fixed number.
-fn sum_squares(y: &[f64], mean: &[f64], precision: f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    for (y, mean) in y.chunks(LANES).zip(mean.chunks(LANES)) {
-        for ((lane, y), mean) in lanes.iter_mut().zip(y).zip(mean) {
-            let residual = (y - mean) * precision;
-            *lane += residual * residual;
+kernel! {
+    /// Sum of ((y - mean) / noise)^2, in lanes of a fixed number.
+    fn sum_squares(y: &[f64], mean: &[f64], precision: f64) -> f64 {
+        let mut lanes = [0.0; LANES];
+        for (y, mean) in y.chunks(LANES).zip(mean.chunks(LANES)) {
+            for ((lane, y), mean) in lanes.iter_mut().zip(y).zip(mean) {
+                let residual = (y - mean) * precision;
+                *lane += residual * residual;
+            }
         }
+        lanes.iter().sum()
     }
-    lanes.iter().sum()
 }

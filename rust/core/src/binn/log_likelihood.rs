@@ -1,7 +1,9 @@
 //! The log-likelihood of the data under many networks: of given weights, and of all of them.
 
 use super::Network;
+use super::factors::Factors;
 use super::inference::{BLOCK_NETWORKS, Inference, TILE_POINTS, check_results};
+use super::likelihood::Targets;
 use super::points::{self, Tile};
 use super::rows::{Networks, distinct};
 use crate::bits::PackedBits;
@@ -57,17 +59,40 @@ impl Network {
         for (x, y) in x.chunks(TILE_POINTS * self.n_inputs()).zip(y.chunks(y_tile)) {
             let tile = Tile::new(self, x);
             let targets = self.likelihood().targets(y, self.n_outputs());
-            let inference = Inference::new(self, &tile, out.len());
-            out.par_chunks_mut(BLOCK_NETWORKS).enumerate().for_each_init(
-                || inference.scratch(),
-                |scratch, (block, out)| {
-                    for (i, out) in out.iter_mut().enumerate() {
-                        let index = &mut [0];
-                        let row = networks.row(place(block * BLOCK_NETWORKS + i), index);
-                        *out += targets.log_likelihood(inference.logits(row, scratch));
-                    }
-                },
-            );
+            let networks = |i| (networks, place(i));
+            let factors = match &targets {
+                Targets::Signs(signs) => Factors::new(self, &tile, signs, out.len()),
+                _ => None,
+            };
+            if let Some(factors) = factors {
+                let scratch = || factors.scratch();
+                add_each(out, networks, scratch, |row, room| factors.log_likelihood(row, room));
+            } else {
+                let inference = Inference::new(self, &tile, out.len());
+                let scratch = || inference.scratch();
+                add_each(out, networks, scratch, |row, room| {
+                    targets.log_likelihood(inference.logits(row, room))
+                });
+            }
         }
     }
+}
+
+/// Adds to `out[i]` what `value` makes of the weights of the network that `network(i)` names.
+fn add_each<'a, S>(
+    out: &mut [f64],
+    network: impl Fn(usize) -> (Networks<'a>, usize) + Sync,
+    scratch: impl Fn() -> S + Sync + Send,
+    value: impl Fn(&[u64], &mut S) -> f64 + Sync,
+) {
+    out.par_chunks_mut(BLOCK_NETWORKS).enumerate().for_each_init(
+        scratch,
+        |scratch, (block, out)| {
+            for (i, out) in out.iter_mut().enumerate() {
+                let (networks, place) = network(block * BLOCK_NETWORKS + i);
+                let index = &mut [0];
+                *out += value(networks.row(place, index), scratch);
+            }
+        },
+    );
 }

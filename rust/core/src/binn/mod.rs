@@ -9,6 +9,7 @@
 
 mod activation;
 mod exponential;
+mod factors;
 mod first_layer;
 mod inference;
 mod likelihood;

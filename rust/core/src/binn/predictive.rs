@@ -8,6 +8,7 @@ use super::points::{self, Tile};
 use super::rows::Networks;
 use crate::error::{Error, Result, check_distribution, check_len};
 use crate::memory;
+use crate::simd::kernel;
 
 use rayon::prelude::*;
 
@@ -152,7 +153,7 @@ impl Job<'_> {
                     distribution[block.clone()].iter().zip(values.chunks_exact(width))
                 {
                     if p > 0.0 {
-                        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += p * value);
+                        add_share(sums, values, p);
                     }
                 }
             }
@@ -161,52 +162,60 @@ impl Job<'_> {
     }
 }
 
-/// What one network says: vectors over points of K means, K votes and the aleatoric part.
-fn describe(likelihood: Likelihood, logits: &[f64], n_points: usize, out: &mut [f64]) {
-    let n_classes = (out.len() / n_points - 1) / 2;
-    let (mean, rest) = out.split_at_mut(n_classes * n_points);
-    let (votes, aleatoric) = rest.split_at_mut(n_classes * n_points);
-    match likelihood {
-        Likelihood::Bernoulli => {
-            for (d, &logit) in logits.iter().enumerate() {
-                let size = logit.abs();
-                let e = exp_nonpositive(-size);
-                let (likely, unlikely) = (1.0 / (1.0 + e), e / (1.0 + e));
-                let one = logit > 0.0;
-                mean[d] = if one { unlikely } else { likely };
-                mean[n_points + d] = if one { likely } else { unlikely };
-                votes[d] = f64::from(!one);
-                votes[n_points + d] = f64::from(one);
-                aleatoric[d] = e.ln_1p() + size * unlikely;
+kernel! {
+    /// What one network says: vectors over points of K means, K votes and the aleatoric part.
+    fn describe(likelihood: Likelihood, logits: &[f64], n_points: usize, out: &mut [f64]) {
+        let n_classes = (out.len() / n_points - 1) / 2;
+        let (mean, rest) = out.split_at_mut(n_classes * n_points);
+        let (votes, aleatoric) = rest.split_at_mut(n_classes * n_points);
+        match likelihood {
+            Likelihood::Bernoulli => {
+                for (d, &logit) in logits.iter().enumerate() {
+                    let size = logit.abs();
+                    let e = exp_nonpositive::<FMA>(-size);
+                    let (likely, unlikely) = (1.0 / (1.0 + e), e / (1.0 + e));
+                    let one = logit > 0.0;
+                    mean[d] = if one { unlikely } else { likely };
+                    mean[n_points + d] = if one { likely } else { unlikely };
+                    votes[d] = f64::from(!one);
+                    votes[n_points + d] = f64::from(one);
+                    aleatoric[d] = e.ln_1p() + size * unlikely;
+                }
+            }
+            Likelihood::Categorical => {
+                votes.fill(0.0);
+                for d in 0..n_points {
+                    let logit = |k: usize| logits[k * n_points + d];
+                    let best =
+                        (1..n_classes).fold(0, |best, k| if logit(k) > logit(best) { k } else { best });
+                    votes[best * n_points + d] = 1.0;
+                    let mut sum = 0.0;
+                    for k in 0..n_classes {
+                        let e = exp_nonpositive::<FMA>(logit(k) - logit(best));
+                        mean[k * n_points + d] = e;
+                        sum += e;
+                    }
+                    // H = log sum exp - sum_k p_k logit_k, with logits counted from the largest.
+                    let mut mean_logit = 0.0;
+                    for k in 0..n_classes {
+                        mean[k * n_points + d] /= sum;
+                        mean_logit += mean[k * n_points + d] * (logit(k) - logit(best));
+                    }
+                    aleatoric[d] = sum.ln() - mean_logit;
+                }
+            }
+            Likelihood::Gaussian { noise } => {
+                mean.copy_from_slice(logits);
+                votes.iter_mut().zip(logits).for_each(|(square, logit)| *square = logit * logit);
+                aleatoric.fill(noise * noise);
             }
         }
-        Likelihood::Categorical => {
-            votes.fill(0.0);
-            for d in 0..n_points {
-                let logit = |k: usize| logits[k * n_points + d];
-                let best =
-                    (1..n_classes).fold(0, |best, k| if logit(k) > logit(best) { k } else { best });
-                votes[best * n_points + d] = 1.0;
-                let mut sum = 0.0;
-                for k in 0..n_classes {
-                    let e = exp_nonpositive(logit(k) - logit(best));
-                    mean[k * n_points + d] = e;
-                    sum += e;
-                }
-                // H = log sum exp - sum_k p_k logit_k, with logits counted from the largest.
-                let mut mean_logit = 0.0;
-                for k in 0..n_classes {
-                    mean[k * n_points + d] /= sum;
-                    mean_logit += mean[k * n_points + d] * (logit(k) - logit(best));
-                }
-                aleatoric[d] = sum.ln() - mean_logit;
-            }
-        }
-        Likelihood::Gaussian { noise } => {
-            mean.copy_from_slice(logits);
-            votes.iter_mut().zip(logits).for_each(|(square, logit)| *square = logit * logit);
-            aleatoric.fill(noise * noise);
-        }
+    }
+}
+
+kernel! {
+    fn add_share(sums: &mut [f64], values: &[f64], p: f64) {
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += p * value);
     }
 }
 

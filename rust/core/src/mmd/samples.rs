@@ -7,6 +7,7 @@ use super::kernel::HammingKernel;
 use super::prior::{mean_embedding, prior_self_similarity};
 use crate::bits::PackedBits;
 use crate::error::{Error, Result};
+use crate::simd::kernel;
 
 use rayon::prelude::*;
 
@@ -74,7 +75,7 @@ pub fn row_sums(rows: &PackedBits, kernel: &HammingKernel) -> Result<Vec<f64>> {
     let table = kernel.table(rows.n_bits());
     let mut out = vec![0.0; rows.len()];
     out.par_iter_mut().enumerate().for_each(|(i, out)| {
-        let mut counts = block_distances(rows.row(i), rows);
+        let mut counts = block_distances(rows.row(i), rows.words(), rows.n_bits());
         // The row itself is among those at distance 0.
         counts[0] -= 1;
         *out = counts.iter().zip(&table).map(|(&count, k)| count as f64 * k).sum();
@@ -109,7 +110,15 @@ fn check_rows(argument: &'static str, rows: &PackedBits, estimator: Estimator) -
 
 /// Counts of ordered pairs of one sample at each distance, and how many pairs there are.
 fn pairs_within(rows: &PackedBits, estimator: Estimator) -> (Vec<u64>, f64) {
-    let mut counts = distances(rows, rows);
+    let length = BLOCK_ROWS * rows.words_per_row();
+    // A block meets itself and the rows after it, which count for both orders.
+    let mut counts = add_up(rows, |block, own| {
+        let later = &rows.words()[block * length + own.len()..];
+        let mut counts = block_distances(own, later, rows.n_bits());
+        let within = block_distances(own, own, rows.n_bits());
+        counts.iter_mut().zip(within).for_each(|(count, within)| *count = 2 * *count + within);
+        counts
+    });
     let n = rows.len() as f64;
     match estimator {
         Estimator::Biased => (counts, n * n),
@@ -122,8 +131,14 @@ fn pairs_within(rows: &PackedBits, estimator: Estimator) -> (Vec<u64>, f64) {
 
 /// How many pairs of a row of `a` and a row of `b` are at each Hamming distance 0..=n.
 fn distances(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
-    a.words().par_chunks(BLOCK_ROWS * a.words_per_row()).map(|a| block_distances(a, b)).reduce(
-        || vec![0; b.n_bits() + 1],
+    add_up(a, |_, a| block_distances(a, b.words(), b.n_bits()))
+}
+
+/// The sum over blocks of rows of what `counts` finds at each distance.
+fn add_up(rows: &PackedBits, counts: impl Fn(usize, &[u64]) -> Vec<u64> + Sync) -> Vec<u64> {
+    let blocks = rows.words().par_chunks(BLOCK_ROWS * rows.words_per_row()).enumerate();
+    blocks.map(|(block, words)| counts(block, words)).reduce(
+        || vec![0; rows.n_bits() + 1],
         |mut total, counts| {
             total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
             total
@@ -131,46 +146,64 @@ fn distances(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
     )
 }
 
-/// As [`distances`], of some rows `a` as long as those of `b`.
-fn block_distances(a: &[u64], b: &PackedBits) -> Vec<u64> {
-    match b.words_per_row() {
+/// As [`distances`], of the words of some rows.
+fn block_distances(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
+    match n_bits.div_ceil(64) {
         // The common lengths are compiled apart, without a loop over words.
-        1 => count_distances::<1>(a, b),
-        2 => count_distances::<2>(a, b),
-        _ => count_long_distances(a, b),
+        1 => count_one_word(a, b, n_bits),
+        2 => count_two_words(a, b, n_bits),
+        _ => count_long_distances(a, b, n_bits),
     }
 }
 
-fn count_distances<const WORDS: usize>(a: &[u64], b: &PackedBits) -> Vec<u64> {
-    let (a, rows) = (a.as_chunks::<WORDS>().0, b.words().as_chunks::<WORDS>().0);
-    let mut counts = vec![[0u64; TURNS]; b.n_bits() + 1];
-    let mut found = [0u32; CACHED_ROWS];
+kernel! {
+    fn count_one_word(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
+        count_distances::<1>(a, b, n_bits)
+    }
+}
+
+kernel! {
+    fn count_two_words(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
+        count_distances::<2>(a, b, n_bits)
+    }
+}
+
+#[inline(always)]
+fn count_distances<const WORDS: usize>(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
+    let (a, rows) = (a.as_chunks::<WORDS>().0, b.as_chunks::<WORDS>().0);
+    // As many counts as a byte has values: no distance needs to be checked against their number.
+    let mut counts = [[0u64; 256]; TURNS];
+    let mut found = [0u8; CACHED_ROWS];
     for rows in rows.chunks(CACHED_ROWS) {
+        let found = &mut found[..rows.len()];
         for a in a {
             // First all distances, which the compiler vectorises; then the counting, which it cannot.
-            let found = &mut found[..rows.len()];
             for (found, b) in found.iter_mut().zip(rows) {
-                *found = a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum();
+                *found = a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as u8).sum();
             }
-            for found in found.chunks(TURNS) {
-                for (turn, &distance) in found.iter().enumerate() {
-                    counts[distance as usize][turn] += 1;
+            let (groups, rest) = found.as_chunks::<TURNS>();
+            for group in groups {
+                for (counts, distance) in counts.iter_mut().zip(group) {
+                    counts[usize::from(*distance)] += 1;
+                }
+            }
+            rest.iter().for_each(|distance| counts[0][usize::from(*distance)] += 1);
+        }
+    }
+    (0..=n_bits).map(|d| counts.iter().map(|counts| counts[d]).sum()).collect()
+}
+
+kernel! {
+    fn count_long_distances(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
+        let words = n_bits.div_ceil(64);
+        let mut counts = vec![0; n_bits + 1];
+        for rows in b.chunks(CACHED_ROWS * words) {
+            for a in a.chunks_exact(words) {
+                for b in rows.chunks_exact(words) {
+                    counts[hamming(a, b)] += 1;
                 }
             }
         }
+        counts
     }
-    counts.iter().map(|turns| turns.iter().sum()).collect()
-}
-
-fn count_long_distances(a: &[u64], b: &PackedBits) -> Vec<u64> {
-    let words = b.words_per_row();
-    let mut counts = vec![0; b.n_bits() + 1];
-    for rows in b.words().chunks(CACHED_ROWS * words) {
-        for a in a.chunks_exact(words) {
-            for b in rows.chunks_exact(words) {
-                counts[hamming(a, b)] += 1;
-            }
-        }
-    }
-    counts
 }
