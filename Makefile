@@ -14,9 +14,10 @@ help:
 	@echo "make test   run all tests"
 	@echo "make lint   check format, style and types"
 	@echo "make bench  measure the core beside its peers"
-	@echo "make clean  remove everything that make has made"
+	@echo "make clean  remove .venv and target"
 
 demo: .venv/installed
+	rm -rf $(DEMO)
 	$(BIN)/qhypernet train digits --classes 0,1 --ansatz brickwork --layers 1 \
 	  --start near_uniform --objective selbo --weight 3000:30 --inits 4 --steps 400 --out $(DEMO)
 	$(BIN)/qhypernet report $(DEMO)

@@ -91,7 +91,7 @@ class CircuitConfig(_Section):
     """The circuit, one qubit a weight."""
 
     ansatz: Literal["hardware_efficient", "brickwork", "sign_symmetric"] = "hardware_efficient"
-    layers: Annotated[int, Field(ge=1)] = 1
+    layers: Annotated[int, Field(ge=1, le=10_000)] = 1
 
 
 class ObjectiveConfig(_Section):
@@ -159,6 +159,17 @@ class RunConfig(_Section):
         """The description with every default written out, as :meth:`read` takes it."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
+    @property
+    def classical_note(self) -> str:
+        """What must be said of a circuit of one layer; empty for more."""
+        if self.circuit.layers > 1:
+            return ""
+        return (
+            "One layer is classical: independent bits whose outcomes are relabelled by XORs (mean "
+            "field, for brickwork). No quantum effect is involved; --layers 4 makes the circuit "
+            "interfere."
+        )
+
     def load_data(self) -> datasets.Dataset:
         """The data."""
         return datasets.load(
@@ -212,6 +223,9 @@ class RunConfig(_Section):
         return Adam(rate)
 
 
+_SECTIONS = (DataConfig, NetworkConfig, CircuitConfig, ObjectiveConfig, TrainingConfig)
+
+
 def _number(value: float | ScheduleConfig | None) -> float | Schedule | None:
     return value.build() if isinstance(value, ScheduleConfig) else value
 
@@ -225,7 +239,9 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         section: Any = RunConfig
         for part in place[:-1]:
-            section = section.model_fields[part].annotation
+            inner = section.model_fields[part].annotation
+            # The one field that is a table of its own inside a section is a schedule.
+            section = inner if inner in _SECTIONS else ScheduleConfig
         known = section.model_fields
         return f"{name}: no such field{_check.near(place[-1], known)}; there are {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,7 @@ LOWER_IS_BETTER = {name: "accuracy" not in name for name in METRICS}
 def evaluate(
     net: BinaryNetwork,
     data: Dataset,
-    q: NDArray[np.float64],
+    distributions: Iterable[NDArray[np.float64]],
     posterior: ExactPosterior,
     table: NDArray[np.float64],
     prior: BernoulliPrior,
@@ -44,7 +45,7 @@ def evaluate(
     Args:
         net: The network.
         data: The data that it was trained on, with their test part.
-        q: Trained distributions over all networks, shape (M, 2**n).
+        distributions: Trained distributions over all networks, in blocks of shape (m, 2**n).
         posterior: The exact posterior of the training part.
         table: Log-likelihood of all networks on the training part.
         prior: The prior.
@@ -56,30 +57,48 @@ def evaluate(
     """
     import xarray as xr
 
-    modes = _single(len(table), q.argmax(axis=1))
-    best = _single(len(table), [best_network(table)])
-    references = np.concatenate([posterior.probabilities[None], best, prior.probabilities()[None]])
-    batch = np.concatenate([q, modes, references])
-    predicted = prediction.predict(net, data.X_test, batch)
     test_table = net.log_likelihood_table(data.X_test, data.y_test)
-    votes = np.take_along_axis(predicted.votes, data.y_test[None, :, None], axis=2)[..., 0]
-    values = _predictive_metrics(predicted.probabilities, data.y_test) | {
-        "expected_accuracy": votes.mean(axis=1),
-        "expected_nll": -(batch @ test_table) / len(data.y_test),
-        "kl": posterior.kl_from(batch),
-        "tv": posterior.total_variation(batch),
-    }
-    matrix = np.stack([values[name] for name in METRICS], axis=1)
-    m = len(q)
-    rows = np.concatenate([matrix[2 * m :], _logistic_regression(data)[None]])
+
+    def of_distributions(q: NDArray[np.float64]) -> NDArray[np.float64]:
+        predicted = prediction.predict(net, data.X_test, q)
+        return _metrics(
+            predicted,
+            data.y_test,
+            expected_nll=-(q @ test_table) / len(data.y_test),
+            kl=posterior.kl_from(q),
+            tv=posterior.total_variation(q),
+        )
+
+    def of_networks(indices: list[int]) -> NDArray[np.float64]:
+        bits = np.array(indices)[:, None] >> np.arange(net.n_weights) & 1
+        predicted = prediction.predict(net, data.X_test, np.eye(len(indices)), bits=bits)
+        log_probability = posterior.log_probabilities[indices]
+        return _metrics(
+            predicted,
+            data.y_test,
+            expected_nll=-test_table[indices] / len(data.y_test),
+            kl=-log_probability,
+            tv=1 - np.exp(log_probability),
+        )
+
+    trained, modes = [], []
+    for q in distributions:
+        trained.append(of_distributions(q))
+        modes += q.argmax(axis=1).tolist()
+    truth = [
+        of_distributions(posterior.probabilities[None]),
+        of_networks([best_network(table)]),
+        of_distributions(prior.probabilities()[None]),
+        _logistic_regression(data)[None],
+    ]
     names = ["exact posterior", "best single network", "prior", "logistic regression"]
     return xr.Dataset(
         {
-            "trained": (("init", "metric"), matrix[:m]),
-            "mode": (("init", "metric"), matrix[m : 2 * m]),
-            "ground_truth": (("reference", "metric"), rows),
+            "trained": (("init", "metric"), np.concatenate(trained)),
+            "mode": (("init", "metric"), of_networks(modes)),
+            "ground_truth": (("reference", "metric"), np.concatenate(truth)),
         },
-        coords={"metric": list(METRICS), "reference": names, "init": np.arange(m)},
+        coords={"metric": list(METRICS), "reference": names, "init": np.arange(len(modes))},
     )
 
 
@@ -104,12 +123,14 @@ def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
     return list(rows), np.array(list(rows.values()))
 
 
-def _single(n_networks: int, indices: object) -> NDArray[np.float64]:
-    """Distributions that are certain of one network each."""
-    chosen = np.atleast_1d(np.asarray(indices))
-    q = np.zeros((len(chosen), n_networks))
-    q[np.arange(len(chosen)), chosen] = 1.0
-    return q
+def _metrics(
+    predicted: prediction.Prediction, y: NDArray[np.int64], **others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """All metrics of M distributions, shape (M, len(METRICS))."""
+    own = np.take_along_axis(predicted.votes, y[None, :, None], axis=2)[..., 0]
+    values = _predictive_metrics(predicted.probabilities, y) | others
+    values["expected_accuracy"] = own.mean(axis=1)
+    return np.stack([values[name] for name in METRICS], axis=1)
 
 
 def _predictive_metrics(

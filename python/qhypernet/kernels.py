@@ -80,7 +80,7 @@ def mmd2(
         True
     """
     q, p = _pair("bits_q", bits_q, "bits_p", bits_p)
-    return _core.mmd2(q, p, list(k.bandwidths), _unbiased(estimator))
+    return _core.mmd2(q, p, _bandwidths(k), _unbiased(estimator))
 
 
 def mmd2_to_prior(
@@ -90,14 +90,22 @@ def mmd2_to_prior(
 
     The prior's mean embedding is a closed form: a mean over bandwidths of products over bits.
     """
+    if not isinstance(prior, BernoulliPrior):
+        raise TypeError(f"prior: expected a BernoulliPrior, got {prior!r}")
     q = _check.bits("bits_q", bits_q, prior.n)
-    return _core.mmd2_to_prior(q, prior.p_plus.tolist(), list(k.bandwidths), _unbiased(estimator))
+    return _core.mmd2_to_prior(q, prior.p_plus.tolist(), _bandwidths(k), _unbiased(estimator))
 
 
 def mmd2_exact(q: ArrayLike, p: ArrayLike, k: HammingKernel) -> float:
     """Squared MMD ``(q - p)' K (q - p)`` of two probability vectors of length 2**n."""
     vectors = _check.distributions("q", q, 1), _check.distributions("p", p, 1)
-    return _core.mmd2_exact(*vectors, list(k.bandwidths))
+    return _core.mmd2_exact(*vectors, _bandwidths(k))
+
+
+def _bandwidths(k: HammingKernel) -> list[float]:
+    if not isinstance(k, HammingKernel):
+        raise TypeError(f"k: expected a HammingKernel, got {k!r}")
+    return list(k.bandwidths)
 
 
 def _unbiased(estimator: str) -> bool:

@@ -60,7 +60,9 @@ def exact_posterior(table: ArrayLike, prior: BernoulliPrior | None = None) -> Ex
     """
     values = _table(table)
     n = values.size.bit_length() - 1
-    prior = prior or BernoulliPrior(n)
+    prior = BernoulliPrior(n) if prior is None else prior
+    if not isinstance(prior, BernoulliPrior):
+        raise TypeError(f"prior: expected a BernoulliPrior or None, got {prior!r}")
     if prior.n != n:
         raise ValueError(f"prior: expected {n} weights as in the table, got {prior.n}")
     joint = values + prior.log_probabilities()

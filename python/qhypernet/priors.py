@@ -40,6 +40,7 @@ class BernoulliPrior:
 
     def log_probabilities(self) -> NDArray[np.float64]:
         """log p of all 2**n weight settings, in nats, by outcome index."""
+        _core.check_memory(f"a prior over {self.n} weights", 24 * 2 ** min(self.n, 58))
         log_p = np.zeros(1)
         for p in self.p_plus:
             log_p = np.concatenate([log_p + np.log(p), log_p + np.log1p(-p)])

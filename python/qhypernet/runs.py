@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     """
     _claim(folder, config)
     data = config.load_data()
-    if (folder / _RESULT).exists():
+    if is_done(folder):
         return _unchanged(read(folder), data)
     net = config.build_network(data)
     circuit = config.build_circuit(net)
@@ -100,7 +101,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
         checkpoint=folder / _CHECKPOINT,
     )
     posterior = exact_posterior(problem.table, prior)
-    metrics = evaluate(net, data, trained.probabilities(), posterior, problem.table, prior)
+    metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
     result = trained.history.merge(metrics).assign(
         params=(("init", "param"), trained.params),
         X_train=(("train_point", "feature"), data.X_train),
@@ -135,7 +136,7 @@ def read(folder: Path) -> Run:
     Raises:
         ValueError: The folder holds no result; says whether training can go on.
     """
-    if not (folder / _RESULT).is_file():
+    if not is_done(folder):
         hint = "there is no such folder"
         if (folder / _CONFIG).is_file():
             hint = f"training has not ended; go on with: qhypernet train --out {folder}"
@@ -143,7 +144,12 @@ def read(folder: Path) -> Run:
             hint = "the folder holds no run"
         raise ValueError(f"run: expected a folder with a result, got {folder}: {hint}")
     result = storage.read_dataset(folder / _RESULT)
-    config = RunConfig.parse(RunConfig.read(folder / _CONFIG), str(folder / _CONFIG))
+    config = RunConfig.parse(tomllib.loads(result.attrs["config"]), str(folder / _RESULT))
+    if stored_config(folder) not in (None, config):
+        raise ValueError(
+            f"run: expected {folder / _CONFIG} to describe the result beside it, but it has been "
+            "edited since; put it back or train into another folder"
+        )
     labels = json.loads(result.attrs["dataset"])
     data = Dataset(
         name=labels["name"],
@@ -153,6 +159,11 @@ def read(folder: Path) -> Run:
         **{name: result[name].values for name in _ARRAYS},
     )
     return Run(folder, config, data, config.build_network(data), result)
+
+
+def is_done(folder: Path) -> bool:
+    """Whether a folder holds a result."""
+    return (folder / _RESULT).is_file()
 
 
 def stored_config(folder: Path) -> RunConfig | None:

@@ -21,4 +21,4 @@ def set_num_threads(n_threads: int) -> None:
         1
         >>> qh.set_num_threads(before)
     """
-    _core.set_num_threads(_check.integer("n_threads", n_threads, 1, 1024))
+    _core.set_num_threads(_check.integer("n_threads", n_threads, 1, 2**32))

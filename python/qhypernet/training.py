@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
 _SECONDS_BETWEEN_CHECKPOINTS = 20.0
+_BLOCK_BYTES = 2**26
 
 
 class Interrupted(KeyboardInterrupt):
@@ -54,6 +56,13 @@ class TrainingResult:
     def probabilities(self) -> NDArray[np.float64]:
         """The trained distributions over networks, shape (n_inits, 2**n)."""
         return self.simulate().probabilities()
+
+    def distributions(self) -> Iterator[NDArray[np.float64]]:
+        """The same in blocks of starts, shapes (m, 2**n), of which each takes little memory."""
+        at_once = max(1, _BLOCK_BYTES // 2 ** (self.circuit.n_qubits + 3))
+        for first in range(0, len(self.params), at_once):
+            block = self.params[first : first + at_once]
+            yield self.circuit.simulate(block).probabilities()
 
 
 def train(
@@ -89,9 +98,9 @@ def train(
         seed: The same seed gives the same bits on any number of threads. None draws one, which the
             result tells.
         progress: Whether to show a progress bar; None shows it where someone can see it.
-        checkpoint: A file to save to now and then and when interrupted. If it is there already and
-            belongs to the same training, training goes on from it, bit for bit as if it had never
-            stopped.
+        checkpoint: A file to save to now and then, when interrupted, and at the end. If it is there
+            already and belongs to the same training, training goes on from it, bit for bit as if
+            it had never stopped.
 
     Raises:
         ValueError: Arguments that do not fit together, or a checkpoint of another training.
@@ -124,9 +133,14 @@ def train(
         )
     if not circuit.n_params:
         raise ValueError("circuit: expected at least one free parameter to train, got none")
-    prior = prior or BernoulliPrior(circuit.n_qubits)
+    prior = BernoulliPrior(circuit.n_qubits) if prior is None else prior
+    if not isinstance(prior, BernoulliPrior):
+        raise TypeError(f"prior: expected a BernoulliPrior or None, got {prior!r}")
     if prior.n != circuit.n_qubits:
         raise ValueError(f"prior: expected {circuit.n_qubits} weights, got {prior.n}")
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError(f"checkpoint: expected a file in a folder that exists, got {path}")
     loop = _Loop(
         circuit=circuit,
         table=table,
@@ -139,7 +153,7 @@ def train(
         start=start,
         seed=_check.seed(seed),
     )
-    loop.run(progress, None if checkpoint is None else Path(checkpoint))
+    loop.run(progress, path)
     return TrainingResult(circuit, loop.params, loop.dataset(), loop.seed)
 
 
@@ -167,6 +181,8 @@ class _Loop:
             if self.params.shape != shape:
                 raise ValueError(f"start: expected shape {shape}, got {self.params.shape}")
         self.fingerprint = self._fingerprint()
+        n_values = self.n_inits * self.n_steps * len(_HISTORY)
+        _core.check_memory("the history", 8 * min(n_values, 2**58))
         self.state: Arrays = self.optimizer.start(self.params)
         self.history = {name: np.full((self.n_inits, self.n_steps), np.nan) for name in _HISTORY}
         self.done = 0
@@ -188,6 +204,8 @@ class _Loop:
                 if checkpoint is not None and bar.seconds_since_mark > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._save(checkpoint)
                     bar.mark()
+        if checkpoint is not None:
+            self._save(checkpoint)
 
     def dataset(self) -> xr.Dataset:
         """The history, labelled."""
@@ -213,14 +231,22 @@ class _Loop:
         found = self.gradient(
             self.circuit._core, problem, term, self.params, seed=self.seed, step=self.done
         )
-        norms = np.sqrt((found.gradient**2).sum(axis=1))
-        values = (found.expected_nll + found.regularizer, found.expected_nll, found.regularizer)
-        for name, column in zip(_HISTORY, (*values, norms), strict=True):
-            self.history[name][:, self.done] = column
-        self.params, self.state = self.optimizer.step(
-            self.params, found.gradient, self.state, self.done, self.n_steps
-        )
+        # Overflow is looked for below, once, and reported with its step.
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms = np.sqrt((found.gradient**2).sum(axis=1))
+            values = (found.expected_nll + found.regularizer, found.expected_nll, found.regularizer)
+            for name, column in zip(_HISTORY, (*values, norms), strict=True):
+                self.history[name][:, self.done] = column
+            self.params, self.state = self.optimizer.step(
+                self.params, found.gradient, self.state, self.done, self.n_steps
+            )
         self.done += 1
+        if not np.isfinite(self.params).all():
+            lost = np.flatnonzero(~np.isfinite(self.params).all(axis=1)).tolist()
+            raise ValueError(
+                f"training diverged at step {self.done} in initialisations {lost}: their "
+                "parameters are no longer finite; lower the learning rate or the weight"
+            )
 
     def _stop(self, checkpoint: Path | None) -> str:
         if checkpoint is None:
@@ -264,7 +290,10 @@ class _Loop:
         storage.write_dataset(path, dataset)
 
     def _restore(self, path: Path) -> None:
-        saved = storage.read_dataset(path)
+        try:
+            saved = storage.read_dataset(path)
+        except ValueError as error:
+            raise ValueError(f"checkpoint: {error}; remove it to start again") from None
         if saved.attrs.get("fingerprint") != self.fingerprint:
             raise ValueError(
                 f"checkpoint: expected {path} to hold this training, got one of another "

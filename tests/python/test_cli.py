@@ -131,7 +131,9 @@ def test_a_finished_run_is_shown_and_not_run_again(
     assert call("train", "--out", "r", monkeypatch=monkeypatch) == 0
     assert call(*argv, monkeypatch=monkeypatch) == 0
     assert Path("r/result.nc").stat().st_mtime_ns == before
-    assert capsys.readouterr().out.count("exact posterior") == 3
+    out = capsys.readouterr().out
+    assert out.count("logistic regression") == 3
+    assert out.count("already trained") == 2
     table(Path("fruit.csv"), n=80)
     assert call(*argv, monkeypatch=monkeypatch) == 1
     assert "fruit.csv has changed since" in capsys.readouterr().err
@@ -249,3 +251,64 @@ def test_help_teaches(
 ) -> None:
     assert call(name, "--help", monkeypatch=monkeypatch) == 0
     assert f"Usage: qhypernet {name}" in capsys.readouterr().out
+
+
+def test_a_training_survives_what_fails_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = ["train", "moons", *QUICK, "--out", "r"]
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "evaluate", fail)
+        assert call(*argv, monkeypatch=monkeypatch) == 1
+    assert sorted(os.listdir("r")) == ["checkpoint.nc", "config.toml"]
+    assert storage.read_dataset("r/checkpoint.nc").sizes["step"] == 12
+    assert call(*argv, monkeypatch=monkeypatch) == 0
+    assert call(*argv[:-1], "s", monkeypatch=monkeypatch) == 0
+    assert Path("r/result.nc").read_bytes() == Path("s/result.nc").read_bytes()
+
+
+def test_an_edited_description_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("train", "moons", *QUICK, "--out", "r", monkeypatch=monkeypatch) == 0
+    edited = Path("r/config.toml").read_text().replace('"tanh"', '"sigmoid"')
+    Path("r/config.toml").write_text(edited)
+    assert call("report", "r", monkeypatch=monkeypatch) == 1
+    assert "has been edited since" in capsys.readouterr().err
+
+
+def test_names_with_signs_are_drawn_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(Path("f.csv"))
+    path.write_text(path.read_text().replace("width", "a$^$").replace("yes", r"$\frac$"))
+    argv = ["train", "f.csv", "--target", "ripe", *QUICK, "--out", "[bold]r"]
+    assert call(*argv, monkeypatch=monkeypatch) == 0
+    assert call("report", "[bold]r", monkeypatch=monkeypatch) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["moons", "--shots", "1000000000000000", "--inits", "1"],
+            "so many shots needs .* available",
+        ),
+        (["moons", "--inits", "1000000000000000"], "needs .* available"),
+        (["moons", "--layers", "1000000000"], "circuit.layers: expected less than or equal"),
+        (["moons", "--lr", "1e308"], "training diverged at step .* lower the learning rate"),
+        (["--config", "odd.toml"], "training.learning_rate.foo: no such field"),
+    ],
+)
+def test_what_no_machine_can_do_is_one_clear_line(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rate = "[training.learning_rate]\nstart = 0.1\nend = 0.01\nfoo = 3\n"
+    Path("odd.toml").write_text(f'[data]\nsource = "moons"\n{rate}')
+    assert call("train", *arguments, monkeypatch=monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ")
+    assert re.search(message, error), error

@@ -81,3 +81,16 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"x\.nc: expected a result file"):
         storage.read_dataset(path)
+
+
+def test_only_files_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"not a file that can be replaced.*folder"):
+        storage.write_text(tmp_path / "folder", "")
+    with pytest.raises(OSError, match=r"not a file that can be replaced.*null"):
+        storage.write_text("/dev/null", "")
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    storage.write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"

@@ -133,16 +133,18 @@ def train(
     resolved = _resolve(given, config, out)
     folder = out or _default_folder(resolved)
     console = Console(highlight=False)
+    if runs.is_done(folder):
+        typer.echo(f"already trained: this is the result in {folder}")
     try:
         run = runs.execute(resolved, folder)
     except Interrupted as stop:
         typer.echo(f"Interrupted: {stop}", err=True)
         raise typer.Exit(130) from None
-    console.print(_describe(run))
+    console = Console(highlight=False)
+    console.print(_describe(run), markup=False)
     console.print(_table(run))
-    console.print(_remarks(run))
-    console.print(f"result: {folder}", soft_wrap=True)
-    console.print(f"page:   qhypernet report {folder}", soft_wrap=True)
+    for line in [*_remarks(run), f"result: {folder}", f"page:   qhypernet report {folder}"]:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _resolve(given: dict[str, dict[str, Any]], config: Path | None, out: Path | None) -> RunConfig:
@@ -189,7 +191,7 @@ def _hidden(text: str | None) -> list[int] | None:
 def _describe(run: runs.Run) -> str:
     circuit = run.config.build_circuit(run.net)
     return (
-        f"[bold]{run.data.name}[/]: {len(run.data.y_train)} training and "
+        f"{run.data.name}: {len(run.data.y_train)} training and "
         f"{len(run.data.y_test)} test points. "
         f"Network {'-'.join(map(str, run.net.layers))}: {run.net.n_weights} binary weights, "
         f"{2**run.net.n_weights:,} networks. Circuit {run.config.circuit.ansatz}: "
@@ -203,9 +205,9 @@ def _table(run: runs.Run) -> Table:
     table = Table(
         title="On the test part, beside the ground truth", title_justify="left", box=SIMPLE_HEAD
     )
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for title, _ in _COLUMNS.values():
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for name, row in zip(names, rows, strict=True):
         values = dict(zip(evaluation.METRICS, row, strict=True))
         cells = [
@@ -217,14 +219,14 @@ def _table(run: runs.Run) -> Table:
     return table
 
 
-def _remarks(run: runs.Run) -> str:
-    remarks = [
-        "NLL and KL(q || exact posterior) in nats; log evidence log p(D) = "
-        f"{run.result.attrs['log_evidence']:.3f}."
-    ]
-    if run.config.circuit.layers == 1 and run.config.circuit.ansatz != "sign_symmetric":
+def _remarks(run: runs.Run) -> list[str]:
+    evidence = run.result.attrs["log_evidence"]
+    remarks = [f"NLL and KL(q || exact posterior) in nats; log evidence log p(D) = {evidence:.3f}."]
+    if run.config.classical_note:
+        remarks.append(run.config.classical_note)
+    if run.config.training.start == "random":
         remarks.append(
-            "One layer is classical (mean field: independent weights, relabelled); "
-            "--layers 4 makes the circuit entangle."
+            "Random starts often end far from the posterior: --start near_uniform with an annealed "
+            "weight (--weight 3000:30, for elbo 50:1) ends nearer."
         )
-    return "\n".join(remarks)
+    return remarks

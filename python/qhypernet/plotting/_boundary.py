@@ -18,6 +18,7 @@ from qhypernet.plotting._style import (
     SEQUENTIAL,
     house_style,
     legend_below,
+    plain,
 )
 
 # Below this the uncertainty panel shows a blank rather than rounding errors blown up.
@@ -64,6 +65,7 @@ def decision_boundary(
     for name, names in (("class_names", class_names), ("feature_names", feature_names)):
         if len(names) != 2:
             raise ValueError(f"{name} must be two names, got {list(names)!r}")
+    class_names, feature_names = plain(class_names), plain(feature_names)
     xx = as_floats("xx", xx, "G", "H")
     yy = as_floats("yy", yy, *xx.shape)
     mean_probability = as_probabilities("mean_probability", mean_probability, *xx.shape)

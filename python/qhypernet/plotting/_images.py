@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_class_indices, as_floats, as_probabilities
-from qhypernet.plotting._style import DIVERGING, INK, VERMILLION, house_style
+from qhypernet.plotting._style import DIVERGING, INK, VERMILLION, house_style, plain
 
 # Larger cells than this hold a number that can be read.
 MAX_PIXELS_WITH_NUMBERS = 64
@@ -95,6 +95,7 @@ def hardest_images(
         'right, p = 0.60\\nwrong, is left'
     """
     rows, columns = image_shape
+    class_names = plain(class_names)
     X = as_floats("X", X, "D", rows * columns)
     y = as_class_indices("y", y, len(X), len(class_names))
     if np.ndim(probability) == 1 and len(class_names) == 2:

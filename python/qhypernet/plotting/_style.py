@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import matplotlib.style
@@ -75,6 +75,11 @@ def house_style() -> Iterator[None]:
     """Set matplotlib's defaults plus this style inside the block, and restore what was before."""
     with matplotlib.style.context(["default", _STYLE]):
         yield
+
+
+def plain(names: Iterable[str]) -> list[str]:
+    """Names as they are, where matplotlib would read mathematics between dollar signs."""
+    return [name.replace("$", r"\$") for name in names]
 
 
 def light_grid(axes: Axes) -> None:

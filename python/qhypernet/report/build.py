@@ -20,10 +20,10 @@ _COLUMNS = {
     "nll": "NLL",
     "brier": "Brier",
     "ece": "ECE",
+    "kl": "KL",
+    "tv": "TV",
     "expected_accuracy": "expected accuracy",
     "expected_nll": "expected NLL",
-    "kl": "KL to posterior",
-    "tv": "total variation",
 }
 
 
@@ -98,13 +98,7 @@ def _what(run: Run) -> Section:
             f"{config.build_optimizer()}, seed {training.seed}",
         ),
     ]
-    text = ""
-    if config.circuit.layers == 1 and config.circuit.ansatz != "sign_symmetric":
-        text = (
-            "One layer is classical: the state is a product, so the distribution is mean field "
-            "(independent weights, relabelled). No quantum effect is involved in what follows."
-        )
-    return Section("What was run", text, table=Table(["", ""], rows))
+    return Section("What was run", config.classical_note, table=Table(["", ""], rows))
 
 
 def _metrics(run: Run, init: int) -> Section:
@@ -119,7 +113,8 @@ def _metrics(run: Run, init: int) -> Section:
     figure = plotting.reliability(p.max(axis=1), p.argmax(axis=1) == test)
     text = (
         f"All on the {len(test)} test points, in nats where logarithms are involved. The first "
-        "columns are of the posterior predictive; the expected ones are of a single network drawn "
+        "columns are of the posterior predictive; KL(q || posterior) and TV, the total variation, "
+        "are the distance to the exact posterior; the expected ones are of a single network drawn "
         "from the distribution. The exact posterior is what a perfect method would reach."
     )
     return Section(
@@ -179,7 +174,7 @@ def _predictions(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) ->
                 ),
             )
         )
-    text = "" if figures else "The data have more than two features and are no images: no picture."
+    text = "" if figures else "Pictures are drawn for images, and for two classes in two features."
     return Section("Predictions and their uncertainty", text, figures)
 
 

@@ -7,7 +7,7 @@ use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
-use qhypernet_core::parallel::map_batch;
+use qhypernet_core::parallel::{map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
 use qhypernet_core::state::{Program, Real, Vector, Workspace, adjoint, sample};
 use qhypernet_core::{Error, error, memory};
@@ -174,7 +174,7 @@ impl State {
             // A number for each shot and its bits, one byte each.
             let bytes = (self.batch * (n + 8)) as u64;
             let bytes = bytes.saturating_mul(shots as u64);
-            memory::check("these samples", bytes, "take fewer shots")?;
+            memory::check("a sample of this size", bytes, "take fewer shots")?;
             Ok(match &self.vectors {
                 Vectors::Single(vectors) => self.all_samples(vectors, shots, seed),
                 Vectors::Double(vectors) => self.all_samples(vectors, shots, seed),
@@ -232,7 +232,7 @@ impl State {
     }
 
     fn all_probabilities<T: Real>(&self, vectors: &[Vector<T>]) -> Result<Vec<f64>, Error> {
-        self.program.check_memory::<f64>("probabilities", 0.5 * self.batch as f64)?;
+        self.program.check_memory::<f64>("a table of probabilities", 0.5 * self.batch as f64)?;
         let mut all = vec![0.0; self.batch * self.dim()];
         for (vector, out) in vectors.iter().zip(all.chunks_exact_mut(self.dim())) {
             vector.probabilities(out, qhypernet_core::parallel::Threads::Pool);
@@ -264,7 +264,8 @@ impl State {
         cotangent: &[f64],
     ) -> Result<Vec<f64>, Error> {
         let n = self.program.plan().n_qubits();
-        self.program.check_memory::<T>("a gradient", 2.5)?;
+        let at_once = side_by_side(self.batch, self.program.is_small());
+        self.program.check_memory::<T>("a gradient for each thread", 2.5 * at_once as f64)?;
         let room = || Workspace::<T>::new(n);
         let rows = map_batch(self.batch, self.program.is_small(), room, |room, i, threads| {
             let cotangent = if cotangent.len() == self.dim() {

@@ -33,5 +33,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pool::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(pool::simd_level, module)?)?;
     module.add_function(wrap_pyfunction!(pool::available_memory, module)?)?;
+    module.add_function(wrap_pyfunction!(pool::check_memory, module)?)?;
     Ok(())
 }

@@ -117,11 +117,16 @@ pub fn uniforms<'py>(
     n_inits: usize,
     n: usize,
 ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
-    let rows = (0..n_inits as u64).flat_map(|i| {
-        let mut rng = generator(seed, Purpose::Start, first_init + i, 0);
-        (0..n).map(move |_| uniform(&mut rng))
-    });
-    array(py, rows.collect(), &[n_inits, n])
+    let values = compute(py, || {
+        let bytes = (n_inits as u64).saturating_mul(n as u64).saturating_mul(8);
+        memory::check("a start of so many initialisations", bytes, "take fewer initialisations")?;
+        let rows = (0..n_inits as u64).flat_map(|i| {
+            let mut rng = generator(seed, Purpose::Start, first_init + i, 0);
+            (0..n).map(move |_| uniform(&mut rng))
+        });
+        Ok(rows.collect())
+    })?;
+    array(py, values, &[n_inits, n])
 }
 
 /// Bits drawn from a prior, shape (n_samples, n): bit 0 is the weight +1.
@@ -135,7 +140,7 @@ pub fn sample_prior<'py>(
     let n = p_plus.len();
     let bits = compute(py, || {
         let bytes = (n as u64).saturating_mul(n_samples as u64);
-        memory::check("these samples", bytes, "take fewer samples")?;
+        memory::check("a sample of this size", bytes, "take fewer samples")?;
         let mut rng = generator(seed, Purpose::Prior, 0, 0);
         let mut bits = Vec::with_capacity(n_samples * n);
         for _ in 0..n_samples {

@@ -9,6 +9,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// The pool and the process that made it: threads do not survive a fork.
 static POOL: Mutex<Option<(u32, Arc<ThreadPool>)>> = Mutex::new(None);
 
+/// More threads than any machine has cores are a mistake, and take a long time to start.
+const MAX_THREADS: usize = 1024;
+
 /// The pool of this process.
 pub fn current() -> PyResult<Arc<ThreadPool>> {
     let mut slot = POOL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,9 +35,9 @@ fn wished() -> PyResult<usize> {
     match std::env::var(NAME) {
         Err(_) => Ok(std::thread::available_parallelism().map_or(1, |n| n.get())),
         Ok(value) => match value.parse() {
-            Ok(n) if n > 0 => Ok(n),
+            Ok(n) if (1..=MAX_THREADS).contains(&n) => Ok(n),
             _ => Err(PyValueError::new_err(format!(
-                "{NAME}: expected a whole number of at least 1, got '{value}'"
+                "{NAME}: expected a whole number from 1 to {MAX_THREADS}, got '{value}'"
             ))),
         },
     }
@@ -57,8 +60,11 @@ pub fn num_threads() -> PyResult<usize> {
 
 #[pyfunction]
 pub fn set_num_threads(n_threads: usize) -> PyResult<()> {
-    if n_threads == 0 {
-        return Err(PyValueError::new_err("n_threads: expected at least 1, got 0"));
+    if !(1..=MAX_THREADS).contains(&n_threads) {
+        let expected = format!("a whole number from 1 to {MAX_THREADS}");
+        return Err(PyValueError::new_err(format!(
+            "n_threads: expected {expected}, got {n_threads}"
+        )));
     }
     let pool = build(n_threads)?;
     *POOL.lock().unwrap_or_else(PoisonError::into_inner) = Some((std::process::id(), pool));
@@ -68,6 +74,13 @@ pub fn set_num_threads(n_threads: usize) -> PyResult<()> {
 #[pyfunction]
 pub fn simd_level() -> &'static str {
     qhypernet_core::level().name()
+}
+
+/// Fails when so many bytes are more than what is available.
+#[pyfunction]
+pub fn check_memory(what: &str, needed: u64) -> PyResult<()> {
+    let check = qhypernet_core::memory::check(what, needed, "ask for less");
+    check.map_err(crate::convert::to_python)
 }
 
 #[pyfunction]

@@ -1,6 +1,8 @@
 //! Threads. Work is cut into tasks by the problem alone and results come back in task order, so
 //! that neither the number of threads nor their timing can change a bit of any result.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 /// Whether a function may spread its work over the rayon pool it runs in.
@@ -24,6 +26,13 @@ pub fn map_tasks<R: Send>(
     }
 }
 
+/// How many members of a batch [`map_batch`] runs side by side, each with a workspace of its own.
+pub fn side_by_side(n_members: usize, member_is_small: bool) -> usize {
+    let threads = rayon::current_num_threads();
+    let worthwhile = member_is_small || n_members >= threads;
+    if worthwhile { threads.min(n_members) } else { 1 }
+}
+
 /// Runs the members of a batch, each with a workspace: side by side if there are as many members as
 /// threads (or each is too small to split), else one after the other on all threads.
 pub fn map_batch<W, R: Send>(
@@ -32,17 +41,29 @@ pub fn map_batch<W, R: Send>(
     workspace: impl Fn() -> W + Sync + Send,
     member: impl Fn(&mut W, usize, Threads) -> R + Sync + Send,
 ) -> Vec<R> {
-    let threads = rayon::current_num_threads();
-    if threads > 1 && n_members > 1 && (member_is_small || n_members >= threads) {
-        return (0..n_members)
-            .into_par_iter()
-            .with_max_len(n_members.div_ceil(threads * 4))
-            .map_init(&workspace, |w, i| member(w, i, Threads::One))
-            .collect();
+    let workers = side_by_side(n_members, member_is_small);
+    if workers <= 1 {
+        let inner = if member_is_small { Threads::One } else { Threads::Pool };
+        let mut w = workspace();
+        return (0..n_members).map(|i| member(&mut w, i, inner)).collect();
     }
-    let inner = if member_is_small { Threads::One } else { Threads::Pool };
-    let mut w = workspace();
-    (0..n_members).map(|i| member(&mut w, i, inner)).collect()
+    // Whoever is free takes the next member: the order of work is a matter of timing, its results
+    // are not.
+    let next = AtomicUsize::new(0);
+    let parts = (0..workers).into_par_iter().map(|_| {
+        let mut w = workspace();
+        let mut done = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= n_members {
+                return done;
+            }
+            done.push((i, member(&mut w, i, Threads::One)));
+        }
+    });
+    let mut all: Vec<_> = parts.flatten_iter().collect();
+    all.sort_unstable_by_key(|(i, _)| *i);
+    all.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The sum of a function of fixed-size pieces of `0..len`, added up in order.

@@ -3,7 +3,7 @@
 use super::logarithm::log_ratio;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::mmd::apply_kernel;
-use crate::parallel::{Threads, map_batch, sum_pieces};
+use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
 use crate::state::{Program, Workspace, adjoint, check_params, fma};
 use crate::{Error, Result};
@@ -24,8 +24,8 @@ pub fn exact(
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
     let n = problem.n_weights();
-    let at_once = if program.is_small() { rayon::current_num_threads() } else { 1 };
-    program.check_memory::<f64>("a gradient", 3.5 * at_once.min(batch) as f64)?;
+    let at_once = side_by_side(batch, program.is_small());
+    program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
     let room =
         || Room { states: Workspace::new(n), q: vec![0.0; 1 << n], cotangent: vec![0.0; 1 << n] };
     map_batch(batch, program.is_small(), room, |room, i, threads| {

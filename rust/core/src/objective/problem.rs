@@ -26,7 +26,7 @@ impl Problem {
         }
         check_finite("table", log_likelihood_table)?;
         check_p_plus(p_plus)?;
-        memory::check("the cost and prior of all networks", 24 << n, "use fewer weights")?;
+        memory::check("the table of cost and prior", 24 << n, "use fewer weights")?;
         let mut log_prior = vec![0.0; 1 << n];
         for (i, p) in p_plus.iter().enumerate() {
             let (plus, minus) = log_prior[..2 << i].split_at_mut(1 << i);

@@ -8,10 +8,10 @@ use super::exact::check;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::bits::PackedBits;
 use crate::mmd::{mean_embedding, prior_self_similarity, row_sums};
-use crate::parallel::map_batch;
+use crate::parallel::{map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
 use crate::state::{Program, Workspace, adjoint, sample};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// Which shots to draw: initialisation `first_init + i` draws its own stream for row i.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +41,14 @@ pub fn sampled(
         return Err(Error::invalid("shots", expected, draw.shots));
     }
     let n = problem.n_weights();
-    let at_once = if program.is_small() { rayon::current_num_threads() } else { 1 };
-    program.check_memory::<f64>("a gradient", 3.0 * at_once.min(batch) as f64)?;
+    // A handful of numbers for each shot.
+    memory::check(
+        "a step of so many shots",
+        (draw.shots as u64).saturating_mul(128),
+        "take fewer shots",
+    )?;
+    let at_once = side_by_side(batch, program.is_small());
+    program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
     let room = || (Workspace::<f64>::new(n), vec![0.0; 1 << n]);
     map_batch(batch, program.is_small(), room, |(states, q), i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];
