@@ -205,7 +205,7 @@ def _table(run: runs.Run) -> Table:
     table = Table(
         title="On the test part, beside the ground truth", title_justify="left", box=SIMPLE_HEAD
     )
-    table.add_column("", overflow="fold")
+    table.add_column("")
     for title, _ in _COLUMNS.values():
         table.add_column(title, justify="right", no_wrap=True)
     for name, row in zip(names, rows, strict=True):
