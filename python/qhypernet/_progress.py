@@ -19,17 +19,8 @@ class TrainingProgress:
         self._show = sys.stderr.isatty() if show is None else show
         self._n_steps = n_steps
         self._done = done
-        self._shown = self._marked = self._began = time.monotonic()
+        self._shown = self._began = time.monotonic()
         self._first = done
-
-    @property
-    def seconds_since_mark(self) -> float:
-        """Seconds since :meth:`mark` was called, or since the start."""
-        return time.monotonic() - self._marked
-
-    def mark(self) -> None:
-        """Sets the clock of :attr:`seconds_since_mark` to 0."""
-        self._marked = time.monotonic()
 
     def __enter__(self) -> TrainingProgress:
         if self._show:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,24 +84,23 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     optimizer = config.build_optimizer()
     _check_size(net)
     problem = Problem(net, data.X_train, data.y_train)
-    folder.mkdir(parents=True, exist_ok=True)
-    storage.write_text(folder / _CONFIG, config.to_toml())
     shots = config.training.shots
-    trained = train(
-        circuit,
-        problem,
-        objective,
-        n_inits=config.training.inits,
-        n_steps=config.training.steps,
-        optimizer=optimizer,
-        gradient="exact" if shots is None else "sampled",
-        shots=shots,
-        start=config.training.start,
-        prior=prior,
-        seed=config.training.seed,
-        progress=progress,
-        checkpoint=folder / _CHECKPOINT,
-    )
+    with _claimed(folder, config):
+        trained = train(
+            circuit,
+            problem,
+            objective,
+            n_inits=config.training.inits,
+            n_steps=config.training.steps,
+            optimizer=optimizer,
+            gradient="exact" if shots is None else "sampled",
+            shots=shots,
+            start=config.training.start,
+            prior=prior,
+            seed=config.training.seed,
+            progress=progress,
+            checkpoint=folder / _CHECKPOINT,
+        )
     posterior = exact_posterior(problem.table, prior)
     metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
     result = trained.history.merge(metrics).assign(
@@ -195,6 +196,23 @@ def _claim(folder: Path, config: RunConfig) -> None:
             f"out: {folder} already holds another run, with {', '.join(fields)}; "
             "name another folder with --out"
         )
+
+
+@contextmanager
+def _claimed(folder: Path, config: RunConfig) -> Iterator[None]:
+    """Marks a folder as this run's; takes the mark back if training fails with nothing saved, so
+    that it does not stand in the way of the next attempt."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    storage.write_text(folder / _CONFIG, config.to_toml())
+    try:
+        yield
+    except Exception:
+        if not (folder / _CHECKPOINT).exists():
+            (folder / _CONFIG).unlink()
+            if is_new:
+                folder.rmdir()
+        raise
 
 
 def _unchanged(run: Run, data: Dataset) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,7 @@ class _Loop:
         problem = _core.Problem(self.table, self.prior.p_plus)
         bandwidths = self.objective.bandwidths(self.prior.n)
         bar = TrainingProgress(progress, self.n_steps, self.done)
+        saved = time.monotonic()
         with Interrupts() as interrupts, bar:
             while self.done < self.n_steps:
                 weight = schedules.at(self.objective.weight, self.done, self.n_steps)
@@ -201,9 +203,10 @@ class _Loop:
                 bar.update(self.history["objective"][:, self.done - 1])
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
-                if checkpoint is not None and bar.seconds_since_mark > _SECONDS_BETWEEN_CHECKPOINTS:
+                due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
+                if checkpoint is not None and due:
                     self._save(checkpoint)
-                    bar.mark()
+                    saved = time.monotonic()
         if checkpoint is not None:
             self._save(checkpoint)
 

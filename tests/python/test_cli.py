@@ -141,7 +141,9 @@ def test_a_finished_run_is_shown_and_not_run_again(
 
 def test_interrupted_from_the_keyboard_and_resumed_is_the_same_run(tmp_path: Path) -> None:
     argv = ["train", "moons", "--hidden", "3", "--layers", "3", "--inits", "20", "--steps", "400"]
-    process = command(*argv, "--out", "a")
+    # One thread, so that even a fast machine is not done at once; the bits do not depend on it.
+    one_thread = {**os.environ, "QHYPERNET_NUM_THREADS": "1"}
+    process = command(*argv, "--out", "a", env=one_thread)
     # The step after the folder is claimed is training; one second is a good part of it.
     while not (tmp_path / "a/config.toml").exists():
         time.sleep(0.01)
@@ -312,3 +314,5 @@ def test_what_no_machine_can_do_is_one_clear_line(
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
     assert re.search(message, error), error
+    # No folder either, which would stand in the way of the next attempt.
+    assert list(Path("runs").glob("*")) == []

@@ -51,8 +51,8 @@ pub fn level() -> Level {
 }
 
 /// Put into a loop over chunks of lanes, keeps the compiler from running several turns of it side by
-/// side: it would collect the lanes with gathers, where one turn needs plain loads and shuffles
-/// (measured on rotations of low qubits: three times slower).
+/// side: it would collect the lanes with gathers, where one turn needs plain loads and shuffles (a
+/// forward pass of 13 qubits and 4 layers took 0.27 ms that way and 0.20 ms this way).
 #[inline(always)]
 pub fn one_turn_at_a_time() {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
