@@ -25,11 +25,11 @@ fn forward<T: Real>(c: &mut Criterion, precision: &str) {
     for n in N_QUBITS {
         let program = chain(n, N_LAYERS);
         let (params, threads) = (angles(program.plan().n_params()), threads(&program));
-        let mut room = Workspace::<T>::new(n);
+        let mut room = Workspace::<T>::new(&program);
         group.throughput(Throughput::Elements(1 << n));
         group.bench_function(BenchmarkId::from_parameter(n), |b| {
             // With the last phases, as for a statevector.
-            b.iter(|| program.run(&params, &mut room.psi, &mut room.spare, true, threads));
+            b.iter(|| program.run(&params, &mut room.psi, &mut room.rooms, true, threads));
         });
     }
 }
@@ -46,12 +46,12 @@ fn gradient(c: &mut Criterion) {
         let program = chain(n, N_LAYERS);
         let (params, threads) = (angles(program.plan().n_params()), threads(&program));
         let cotangent: Vec<_> = (0..1 << n).map(|z| (z * 7919 % 1009) as f64 / 500.0).collect();
-        let mut room = Workspace::<f64>::new(n);
+        let mut room = Workspace::<f64>::new(&program);
         let mut derivatives = vec![0.0; params.len()];
         group.throughput(Throughput::Elements(1 << n));
         group.bench_function(BenchmarkId::from_parameter(n), |b| {
             b.iter(|| {
-                program.run(&params, &mut room.psi, &mut room.spare, false, threads);
+                program.run(&params, &mut room.psi, &mut room.rooms, false, threads);
                 let (psi, lambda) = (&room.psi, &mut room.lambda);
                 for (to, from) in [(&mut lambda.re, &psi.re), (&mut lambda.im, &psi.im)] {
                     let pairs = from.iter().zip(&cotangent);

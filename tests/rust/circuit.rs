@@ -62,16 +62,16 @@ fn dense(circuit: &Circuit, params: &[f64]) -> Vec<Complex64> {
 }
 
 fn simulate<T: Real>(circuit: &Circuit, params: &[f64], threads: Threads) -> Workspace<T> {
-    let mut room = Workspace::new(circuit.n_qubits());
     let program = Program::new(circuit).unwrap();
-    program.run(params, &mut room.psi, &mut room.spare, true, threads);
+    let mut room = Workspace::new(&program);
+    program.run(params, &mut room.psi, &mut room.rooms, true, threads);
     room
 }
 
 fn gradient<T: Real>(circuit: &Circuit, params: &[f64], cotangent: &[f64], all: bool) -> Vec<f64> {
     let program = Program::new(circuit).unwrap();
-    let mut room = Workspace::<T>::new(circuit.n_qubits());
-    program.run(params, &mut room.psi, &mut room.spare, all, Threads::Pool);
+    let mut room = Workspace::<T>::new(&program);
+    program.run(params, &mut room.psi, &mut room.rooms, all, Threads::Pool);
     let Workspace { psi, lambda, .. } = &mut room;
     lambda.set_scaled(psi, cotangent, 0.0);
     let mut gradient = vec![0.0; params.len()];

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
 use qhypernet_core::parallel::{map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
-use qhypernet_core::state::{Program, Real, Vector, Workspace, adjoint, sample};
+use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, adjoint, sample};
 use qhypernet_core::{Error, error, memory};
 
 use crate::convert::{array, compute, slice, to_python};
@@ -212,11 +212,10 @@ fn run<T: Real>(program: &Program, params: &[f64], batch: usize) -> Result<Vec<V
     program.check_memory::<T>("a simulation", batch as f64 + 0.5)?;
     let n = program.plan().n_qubits();
     let n_params = program.plan().n_params();
-    let spare = || Vector::zeros(0).re;
-    Ok(map_batch(batch, program.is_small(), spare, |spare, i, threads| {
+    let rooms = || Rooms::new(program);
+    Ok(map_batch(batch, program.is_small(), rooms, |rooms, i, threads| {
         let mut psi = Vector::zeros(n);
-        spare.resize(1 << n, T::ZERO);
-        program.run(&params[i * n_params..(i + 1) * n_params], &mut psi, spare, true, threads);
+        program.run(&params[i * n_params..(i + 1) * n_params], &mut psi, rooms, true, threads);
         psi
     }))
 }
@@ -263,10 +262,9 @@ impl State {
         vectors: &[Vector<T>],
         cotangent: &[f64],
     ) -> Result<Vec<f64>, Error> {
-        let n = self.program.plan().n_qubits();
         let at_once = side_by_side(self.batch, self.program.is_small());
         self.program.check_memory::<T>("a gradient for each thread", 2.5 * at_once as f64)?;
-        let room = || Workspace::<T>::new(n);
+        let room = || Workspace::<T>::new(&self.program);
         let rows = map_batch(self.batch, self.program.is_small(), room, |room, i, threads| {
             let cotangent = if cotangent.len() == self.dim() {
                 cotangent

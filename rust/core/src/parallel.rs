@@ -14,6 +14,16 @@ pub enum Threads {
     Pool,
 }
 
+impl Threads {
+    /// How many there are.
+    pub fn number(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Pool => rayon::current_num_threads(),
+        }
+    }
+}
+
 /// Runs tasks `0..n_tasks` and returns their results in order.
 pub fn map_tasks<R: Send>(
     threads: Threads,
@@ -35,30 +45,43 @@ pub fn side_by_side(n_members: usize, member_is_small: bool) -> usize {
 
 /// Runs the members of a batch, each with a workspace: side by side if there are as many members as
 /// threads (or each is too small to split), else one after the other on all threads.
-pub fn map_batch<W, R: Send>(
+pub fn map_batch<W: Send, R: Send>(
     n_members: usize,
     member_is_small: bool,
     workspace: impl Fn() -> W + Sync + Send,
     member: impl Fn(&mut W, usize, Threads) -> R + Sync + Send,
 ) -> Vec<R> {
     let workers = side_by_side(n_members, member_is_small);
+    let mut workspaces: Vec<W> = Vec::new();
     if workers <= 1 {
         let inner = if member_is_small { Threads::One } else { Threads::Pool };
         let mut w = workspace();
         return (0..n_members).map(|i| member(&mut w, i, inner)).collect();
     }
-    // Whoever is free takes the next member: the order of work is a matter of timing, its results
-    // are not.
+    workspaces.resize_with(workers, workspace);
+    map_tasks_with(&mut workspaces, n_members, |w, i| member(w, i, Threads::One))
+}
+
+/// Runs tasks `0..n_tasks`, on as many threads as there are workspaces, and returns their results in
+/// order. Whoever is free takes the next task: the order of work is a matter of timing, its results
+/// are not.
+pub fn map_tasks_with<W: Send, R: Send>(
+    workspaces: &mut [W],
+    n_tasks: usize,
+    task: impl Fn(&mut W, usize) -> R + Sync + Send,
+) -> Vec<R> {
+    if let [workspace] = workspaces {
+        return (0..n_tasks).map(|i| task(workspace, i)).collect();
+    }
     let next = AtomicUsize::new(0);
-    let parts = (0..workers).into_par_iter().map(|_| {
-        let mut w = workspace();
+    let parts = workspaces.par_iter_mut().map(|w| {
         let mut done = Vec::new();
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n_members {
+            if i >= n_tasks {
                 return done;
             }
-            done.push((i, member(&mut w, i, Threads::One)));
+            done.push((i, task(w, i)));
         }
     });
     let mut all: Vec<_> = parts.flatten_iter().collect();

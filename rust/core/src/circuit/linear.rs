@@ -81,6 +81,66 @@ impl LinearMap {
     }
 }
 
+/// A CX or an X, as what it does to outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// A NOT of a bit.
+    Flip(usize),
+    /// A controlled NOT: control, target.
+    Add(usize, usize),
+}
+
+/// Moves one after the other, and the map that they make together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relabelling {
+    moves: Vec<Move>,
+    map: LinearMap,
+}
+
+impl Relabelling {
+    /// One move on outcomes of `n_bits`.
+    pub fn of(n_bits: usize, first: Move) -> Self {
+        let mut relabelling = Self { moves: vec![], map: LinearMap::identity(n_bits) };
+        relabelling.push(first);
+        relabelling
+    }
+
+    fn push(&mut self, next: Move) {
+        self.moves.push(next);
+        match next {
+            Move::Flip(q) => self.map.flip(q),
+            Move::Add(control, target) => self.map.add(control, target),
+        }
+    }
+
+    /// Follows these moves by others.
+    pub fn extend(&mut self, others: &Self) {
+        others.moves.iter().for_each(|m| self.push(*m));
+    }
+
+    /// The moves in order.
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
+    /// What they do together.
+    pub fn map(&self) -> &LinearMap {
+        &self.map
+    }
+
+    /// The same with other numbers for the bits.
+    pub fn renumbered(&self, number: impl Fn(usize) -> usize) -> Self {
+        let mut result = Self { moves: vec![], map: LinearMap::identity(self.map.n_bits()) };
+        for m in &self.moves {
+            result.push(match *m {
+                Move::Flip(q) => Move::Flip(number(q)),
+                Move::Add(control, target) => Move::Add(number(control), number(target)),
+            });
+        }
+        result
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

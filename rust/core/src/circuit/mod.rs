@@ -2,13 +2,16 @@
 //!
 //! [`gate`] is the table of gates, [`Circuit`] a list of them, and [`Plan`] the same circuit
 //! rewritten into three kinds of stages: real rotations, phases and permutations of outcomes.
+//! [`passes`] deals the stages out to sweeps of a state that does not fit into a cache.
 
 pub mod gate;
 mod linear;
+mod passes;
 mod plan;
 
 pub use gate::Gate;
-pub use linear::LinearMap;
+pub use linear::{LinearMap, Relabelling};
+pub use passes::{Pass, passes};
 pub use plan::{PhasePolynomial, Plan, Stage, Turn};
 
 use crate::error::{Error, Result};

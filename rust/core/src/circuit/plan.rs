@@ -7,7 +7,8 @@
 //! gradients flow back through the same coefficients.
 
 use super::gate::{Primitive, Scaled};
-use super::{Angle, Circuit, LinearMap};
+use super::linear::{Move, Relabelling};
+use super::{Angle, Circuit};
 use crate::error::{Error, Result};
 
 /// Outcomes are indexed by 32-bit numbers in the kernels; memory ends long before that.
@@ -58,6 +59,18 @@ pub struct PhasePolynomial {
     pub linear: Vec<(usize, Turn)>,
     /// Angles of pairs of bits, the lower one first.
     pub pairs: Vec<((usize, usize), Turn)>,
+    /// Whether no rotation comes later, so that no probability depends on it.
+    pub silent: bool,
+}
+
+impl PhasePolynomial {
+    fn of_bit(q: usize, turn: Turn) -> Self {
+        Self { linear: vec![(q, turn)], ..Self::default() }
+    }
+
+    fn of_pair(q: usize, r: usize, turn: Turn) -> Self {
+        Self { pairs: vec![((q.min(r), q.max(r)), turn)], ..Self::default() }
+    }
 }
 
 /// Primitives of one kind that are run together.
@@ -68,15 +81,15 @@ pub enum Stage {
     /// A diagonal.
     Phase(PhasePolynomial),
     /// A relabelling of outcomes.
-    Permute(LinearMap),
+    Permute(Relabelling),
 }
 
 /// Which bits a stage or primitive changes, and which ones it looks at. Two of them commute when
 /// neither changes what the other looks at.
 #[derive(Clone, Copy)]
-struct Support {
-    moved: u64,
-    read: u64,
+pub(super) struct Support {
+    pub moved: u64,
+    pub read: u64,
 }
 
 impl Support {
@@ -86,7 +99,7 @@ impl Support {
 }
 
 impl Stage {
-    fn support(&self) -> Support {
+    pub(super) fn support(&self) -> Support {
         match self {
             Self::Rotate(turns) => {
                 let mask = turns.iter().fold(0, |mask, (q, _)| mask | 1 << q);
@@ -97,12 +110,72 @@ impl Stage {
                 let read = phase.pairs.iter().fold(singles, |m, ((q, r), _)| m | 1 << q | 1 << r);
                 Support { moved: 0, read }
             }
-            Self::Permute(map) => Support { moved: map.moved(), read: map.read() },
+            Self::Permute(relabelling) => {
+                let map = relabelling.map();
+                Support { moved: map.moved(), read: map.read() }
+            }
         }
     }
 
-    fn same_kind(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+    /// Runs together with stages of the same kind.
+    fn merges_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Phase(a), Self::Phase(b)) => a.silent == b.silent,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+
+    /// The stage in its smallest pieces, in order.
+    pub(super) fn atoms(&self, n_qubits: usize) -> Vec<Self> {
+        match self {
+            Self::Rotate(turns) => turns.iter().map(|t| Self::Rotate(vec![t.clone()])).collect(),
+            Self::Phase(phase) => {
+                let linear = phase.linear.iter().map(|(q, t)| PhasePolynomial::of_bit(*q, t.clone()));
+                let pairs = phase.pairs.iter();
+                let pairs = pairs.map(|((q, r), t)| PhasePolynomial::of_pair(*q, *r, t.clone()));
+                let silent = phase.silent;
+                linear.chain(pairs).map(|p| Self::Phase(PhasePolynomial { silent, ..p })).collect()
+            }
+            Self::Permute(relabelling) => {
+                let moves = relabelling.moves().iter();
+                moves.map(|m| Self::Permute(Relabelling::of(n_qubits, *m))).collect()
+            }
+        }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Rotate(into), Self::Rotate(from)) => merge(into, from),
+            (Self::Phase(into), Self::Phase(from)) => {
+                merge(&mut into.linear, from.linear);
+                merge(&mut into.pairs, from.pairs);
+            }
+            (Self::Permute(into), Self::Permute(from)) => into.extend(&from),
+            _ => unreachable!("stages merge with their own kind only"),
+        }
+    }
+}
+
+/// Moves a stage back as far as it commutes, into the first one of its kind on the way if there is
+/// one.
+pub(super) fn insert(stages: &mut Vec<Stage>, stage: Stage) {
+    let support = stage.support();
+    let mut home = None;
+    for (i, earlier) in stages.iter().enumerate().rev() {
+        // Rotations all turn about one axis and phases are all diagonal: each kind commutes with
+        // itself. Permutations may always be appended to one.
+        let merges = earlier.merges_with(&stage);
+        if merges {
+            home = Some(i);
+        }
+        let passes = merges && !matches!(stage, Stage::Permute(_));
+        if !passes && !earlier.support().commutes(support) {
+            break;
+        }
+    }
+    match home {
+        None => stages.push(stage),
+        Some(i) => stages[i].absorb(stage),
     }
 }
 
@@ -113,6 +186,7 @@ pub struct Plan {
     n_params: usize,
     start: u64,
     global: Turn,
+    product: Vec<(usize, Turn)>,
     stages: Vec<Stage>,
 }
 
@@ -132,6 +206,7 @@ impl Plan {
             n_params: circuit.n_params(),
             start: 0,
             global: Turn::default(),
+            product: Vec::new(),
             stages: Vec::new(),
         };
         for instruction in circuit.instructions() {
@@ -140,6 +215,7 @@ impl Plan {
             }
         }
         plan.absorb_the_beginning();
+        plan.silence_the_end();
         Ok(plan)
     }
 
@@ -163,68 +239,33 @@ impl Plan {
         &self.global
     }
 
-    /// The stages in order of application.
+    /// The stages after that, in order of application.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
     }
 
-    /// The number of leading stages after which phases no longer change any probability.
-    pub fn interfering(&self) -> usize {
-        self.stages.iter().rposition(|s| matches!(s, Stage::Rotate(_))).map_or(0, |i| i + 1)
+    /// The rotations of the first stage: they act on a single outcome, so what they make is a
+    /// product state.
+    pub fn product(&self) -> &[(usize, Turn)] {
+        &self.product
     }
 
     fn place(&mut self, primitive: Primitive, qubits: &[usize], angle: Option<Angle>) {
         let turn = |scaled| Turn::new(scaled, angle);
-        let mut map = LinearMap::identity(self.n_qubits);
+        let permute = |moved| Stage::Permute(Relabelling::of(self.n_qubits, moved));
         let stage = match primitive {
             Primitive::Global(scaled) => return self.global.add(turn(scaled)),
             Primitive::Rotate(q, scaled) => Stage::Rotate(vec![(qubits[q], turn(scaled))]),
-            Primitive::Phase(q, scaled) => Stage::Phase(PhasePolynomial {
-                linear: vec![(qubits[q], turn(scaled))],
-                pairs: vec![],
-            }),
+            Primitive::Phase(q, scaled) => {
+                Stage::Phase(PhasePolynomial::of_bit(qubits[q], turn(scaled)))
+            }
             Primitive::PairPhase(scaled) => {
-                let pair = (qubits[0].min(qubits[1]), qubits[0].max(qubits[1]));
-                Stage::Phase(PhasePolynomial { linear: vec![], pairs: vec![(pair, turn(scaled))] })
+                Stage::Phase(PhasePolynomial::of_pair(qubits[0], qubits[1], turn(scaled)))
             }
-            Primitive::Flip(q) => {
-                map.flip(qubits[q]);
-                Stage::Permute(map)
-            }
-            Primitive::Add(control, target) => {
-                map.add(qubits[control], qubits[target]);
-                Stage::Permute(map)
-            }
+            Primitive::Flip(q) => permute(Move::Flip(qubits[q])),
+            Primitive::Add(control, target) => permute(Move::Add(qubits[control], qubits[target])),
         };
-        let support = stage.support();
-        let mut home = None;
-        for (i, earlier) in self.stages.iter().enumerate().rev() {
-            // Rotations all turn about one axis and phases are all diagonal: each kind commutes
-            // with itself. Permutations may always be appended to one.
-            let merges = earlier.same_kind(&stage);
-            if merges {
-                home = Some(i);
-            }
-            let passes = merges && !matches!(stage, Stage::Permute(_));
-            if !passes && !earlier.support().commutes(support) {
-                break;
-            }
-        }
-        match home {
-            None => self.stages.push(stage),
-            Some(i) => match (&mut self.stages[i], stage, primitive) {
-                (Stage::Rotate(into), Stage::Rotate(from), _) => merge(into, from),
-                (Stage::Phase(into), Stage::Phase(from), _) => {
-                    merge(&mut into.linear, from.linear);
-                    merge(&mut into.pairs, from.pairs);
-                }
-                (Stage::Permute(into), _, Primitive::Flip(q)) => into.flip(qubits[q]),
-                (Stage::Permute(into), _, Primitive::Add(control, target)) => {
-                    into.add(qubits[control], qubits[target]);
-                }
-                _ => unreachable!("stages merge with their own kind only"),
-            },
-        }
+        insert(&mut self.stages, stage);
     }
 
     /// Before the first rotation the state is one outcome: permutations only move it, and phases
@@ -233,7 +274,7 @@ impl Plan {
         let first = self.stages.iter().position(|s| matches!(s, Stage::Rotate(_)));
         for stage in self.stages.drain(..first.unwrap_or(self.stages.len())) {
             match stage {
-                Stage::Permute(map) => self.start = map.apply(self.start),
+                Stage::Permute(relabelling) => self.start = relabelling.map().apply(self.start),
                 Stage::Phase(phase) => {
                     let set = |q: usize| self.start >> q & 1 == 1;
                     let singles = phase.linear.into_iter().filter(|(q, _)| set(*q));
@@ -242,6 +283,19 @@ impl Plan {
                     turns.into_iter().for_each(|turn| self.global.add(turn));
                 }
                 Stage::Rotate(_) => unreachable!("drained up to the first rotation"),
+            }
+        }
+        if let Some(Stage::Rotate(turns)) = self.stages.first_mut() {
+            self.product = std::mem::take(turns);
+            self.stages.remove(0);
+        }
+    }
+
+    fn silence_the_end(&mut self) {
+        let last = self.stages.iter().rposition(|s| matches!(s, Stage::Rotate(_)));
+        for stage in &mut self.stages[last.map_or(0, |i| i + 1)..] {
+            if let Stage::Phase(phase) = stage {
+                phase.silent = true;
             }
         }
     }
@@ -257,11 +311,11 @@ fn merge<K: Ord + Copy>(into: &mut Vec<(K, Turn)>, from: Vec<(K, Turn)>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::circuit::Gate;
 
-    fn layered(n: usize, layers: usize) -> Plan {
+    pub fn layered(n: usize, layers: usize) -> Plan {
         let mut circuit = Circuit::new(n, 0).unwrap();
         for _ in 0..layers {
             for q in 0..n {
@@ -280,8 +334,12 @@ mod tests {
     #[test]
     fn a_layer_is_three_stages_whatever_its_width() {
         let plan = layered(9, 4);
-        assert_eq!(plan.stages().len(), 12);
-        assert_eq!(plan.interfering(), 10);
+        assert_eq!(plan.product().len(), 9);
+        assert_eq!(plan.stages().len(), 11);
+        let silent = |s: &Stage| matches!(s, Stage::Phase(phase) if phase.silent);
+        let silent: Vec<_> = plan.stages().iter().map(silent).collect();
+        assert_eq!(silent.iter().filter(|x| **x).count(), 1);
+        assert!(silent[9]);
     }
 
     #[test]
@@ -304,6 +362,6 @@ mod tests {
         circuit.push(Gate::T, &[0], None).unwrap();
         circuit.push(Gate::T, &[1], None).unwrap();
         let kinds = Plan::new(&circuit).unwrap().stages().len();
-        assert_eq!(kinds, 4, "rotate, phase on 0, permute, phase on 1");
+        assert_eq!(kinds, 3, "phase on 0, permute, phase on 1");
     }
 }

@@ -27,7 +27,7 @@ pub fn exact(
     let at_once = side_by_side(batch, program.is_small());
     program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
     let room =
-        || Room { states: Workspace::new(n), q: vec![0.0; 1 << n], cotangent: vec![0.0; 1 << n] };
+        || Room { states: Workspace::new(program), q: vec![0.0; 1 << n], cotangent: vec![0.0; 1 << n] };
     map_batch(batch, program.is_small(), room, |room, i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];
         evaluate(program, problem, objective, params, room, threads)
@@ -66,7 +66,7 @@ fn evaluate(
     threads: Threads,
 ) -> Result<Evaluation> {
     let Room { states, q, cotangent } = room;
-    program.run(params, &mut states.psi, &mut states.spare, false, threads);
+    program.run(params, &mut states.psi, &mut states.rooms, false, threads);
     states.psi.probabilities(q, threads);
     let cost = &problem.cost;
     let weight = objective.weight;

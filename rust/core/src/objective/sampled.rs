@@ -49,10 +49,10 @@ pub fn sampled(
     )?;
     let at_once = side_by_side(batch, program.is_small());
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
-    let room = || (Workspace::<f64>::new(n), vec![0.0; 1 << n]);
+    let room = || (Workspace::<f64>::new(program), vec![0.0; 1 << n]);
     map_batch(batch, program.is_small(), room, |(states, q), i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];
-        program.run(params, &mut states.psi, &mut states.spare, false, threads);
+        program.run(params, &mut states.psi, &mut states.rooms, false, threads);
         states.psi.probabilities(q, threads);
         let mut rng = generator(draw.seed, Purpose::Shots, draw.first_init + i as u64, draw.step);
         let drawn = sample(q, draw.shots, &mut rng);

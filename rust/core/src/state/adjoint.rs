@@ -5,11 +5,13 @@
 //! where the angle stands. Angles are affine in the parameters, so derivatives are pulled back
 //! through the same coefficients.
 
-use super::phase::Phases;
+use super::bound::Bound;
+use super::product::Product;
 use super::real::Real;
-use super::rotate::unrotate;
-use super::simulate::{Program, Step, Workspace, at, permute};
-use crate::parallel::Threads;
+use super::simulate::Program;
+use super::tiles::{Layout, Shared, n_tasks, tiles_of};
+use super::vector::{Array, Rooms, TileRoom, Vector, Workspace};
+use crate::parallel::{Threads, map_tasks_with};
 
 /// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters.
 ///
@@ -23,51 +25,120 @@ pub fn adjoint<T: Real>(
     all_phases: bool,
     threads: Threads,
 ) {
-    let n = program.plan().n_qubits();
-    let Workspace { psi, lambda, spare } = room;
-    if all_phases {
-        // The first stage is met below as the real product that it left.
-        let phase = -program.plan().global().at(params);
-        lambda.turn(phase);
-        psi.turn(phase);
+    let Workspace { psi, lambda, rooms } = room;
+    for (i, sweep) in program.sweeps().iter().enumerate().rev() {
+        let layout = &sweep.layout;
+        let bound = Bound::all(&sweep.steps, params, layout.tile_qubits(), all_phases);
+        let product = (i == 0).then(|| Product::new(program.plan(), layout, params));
+        let back = Back { layout, steps: &bound, product: product.as_ref() };
+        let found = back.run(psi, lambda, rooms, threads);
+        let mut derivatives = &found.by_angle[..];
+        for (step, bound) in sweep.steps.iter().zip(&bound) {
+            let (own, others) = derivatives.split_at(bound.n_angles());
+            bound.pull_back(step, own, gradient);
+            derivatives = others;
+        }
+        if let Some(product) = product {
+            let mut by_place = found.by_place;
+            by_place.extend(product.outer_derivatives(found.sums));
+            for (q, turn) in program.plan().product() {
+                turn.pull_back(by_place[layout.place(*q)], gradient);
+            }
+        }
     }
-    for (i, step) in program.steps().iter().enumerate().rev() {
-        match step {
-            // Nothing is read below the first stage, so its rotations need not be undone.
-            Step::Rotate(turns) if i == 0 => {
-                let derivatives = program.first(params).derivatives(&lambda.re, threads);
-                turns.iter().for_each(|(q, turn)| turn.pull_back(derivatives[*q], gradient));
-            }
-            Step::Rotate(turns) => {
-                let rotations = at(turns, params);
-                let mut derivatives = vec![0.0; rotations.len()];
-                for (p, l) in psi.parts().zip(lambda.parts()) {
-                    unrotate(p, l, &rotations, &mut derivatives, threads);
+}
+
+/// The way back through a sweep.
+struct Back<'a, T> {
+    layout: &'a Layout,
+    steps: &'a [Bound<'a, T>],
+    /// In the first sweep, what it started from.
+    product: Option<&'a Product<T>>,
+}
+
+/// What is read on the way.
+struct Found {
+    /// Derivatives by the angles of each stage.
+    by_angle: Vec<f64>,
+    /// Derivatives by the angles of the product's places in a tile.
+    by_place: Vec<f64>,
+    /// Each tile's contraction with the product.
+    sums: Vec<f64>,
+}
+
+impl<T: Real> Back<'_, T> {
+    fn nothing_found(&self) -> Found {
+        let n_angles = self.steps.iter().map(Bound::n_angles).sum();
+        let (by_angle, by_place) = (vec![0.0; n_angles], vec![0.0; self.layout.tile_qubits()]);
+        Found { by_angle, by_place, sums: Vec::new() }
+    }
+
+    fn run(
+        &self,
+        psi: &mut Vector<T>,
+        lambda: &mut Vector<T>,
+        rooms: &mut Rooms<T>,
+        threads: Threads,
+    ) -> Found {
+        let mut all = self.nothing_found();
+        if self.layout.is_whole() {
+            let spare = &mut rooms.get(Threads::One)[0].spare;
+            self.tile(psi, lambda, spare, 0, &mut all);
+            return all;
+        }
+        let n_tiles = self.layout.n_tiles();
+        let is_real = psi.is_real;
+        let vectors = [psi, lambda].map(|v| [Shared::new(&mut v.re), Shared::new(&mut v.im)]);
+        let tasks = map_tasks_with(rooms.get(threads), n_tasks(n_tiles), |room, task| {
+            let TileRoom { psi, lambda, spare } = room;
+            let mut found = self.nothing_found();
+            for number in tiles_of(task, n_tiles) {
+                for (tile, from) in [&mut *psi, &mut *lambda].into_iter().zip(vectors) {
+                    tile.is_real = is_real;
+                    for (part, from) in tile.parts().zip(from) {
+                        // SAFETY: tasks have different tiles of one layout.
+                        self.layout.load(number, |range| unsafe { &*from.piece(range) }, part);
+                    }
                 }
-                for ((_, turn), derivative) in turns.iter().zip(derivatives) {
-                    turn.pull_back(derivative, gradient);
+                self.tile(psi, lambda, spare, number, &mut found);
+                // Below the product nothing is left to read.
+                if self.product.is_none() {
+                    for (tile, to) in [&mut *psi, &mut *lambda].into_iter().zip(vectors) {
+                        for (part, to) in tile.parts().zip(to) {
+                            // SAFETY: as above.
+                            unsafe { self.layout.store(number, part, to) };
+                        }
+                    }
                 }
             }
-            Step::Phase(polynomial) => {
-                if !program.matters(i, all_phases) {
-                    continue;
-                }
-                let phases = Phases::new(polynomial, params, n);
-                let mut derivatives = vec![0.0; phases.n_angles()];
-                let psi = [&mut psi.re[..], &mut psi.im[..]];
-                let lambda = [&mut lambda.re[..], &mut lambda.im[..]];
-                phases.unapply(psi, lambda, &mut derivatives, threads);
-                // A phase that no rotation follows commutes with the measurement.
-                if program.matters(i, false) {
-                    let turns = polynomial.linear.iter().map(|x| &x.1);
-                    let turns = turns.chain(polynomial.pairs.iter().map(|x| &x.1));
-                    turns.zip(derivatives).for_each(|(turn, d)| turn.pull_back(d, gradient));
-                }
-            }
-            Step::Permute { backward, .. } => {
-                permute(backward, psi, spare, threads);
-                permute(backward, lambda, spare, threads);
-            }
+            found
+        });
+        for found in tasks {
+            let add = |(sum, x): (&mut f64, f64)| *sum += x;
+            all.by_angle.iter_mut().zip(found.by_angle).for_each(add);
+            all.by_place.iter_mut().zip(found.by_place).for_each(add);
+            all.sums.extend(found.sums);
+        }
+        all
+    }
+
+    /// Carries one tile back through the sweep's stages.
+    fn tile(
+        &self,
+        psi: &mut Vector<T>,
+        lambda: &mut Vector<T>,
+        spare: &mut Array<T>,
+        number: usize,
+        found: &mut Found,
+    ) {
+        let mut left = &mut found.by_angle[..];
+        for step in self.steps.iter().rev() {
+            let (others, own) = left.split_at_mut(left.len() - step.n_angles());
+            step.unapply(psi, lambda, spare, number, own);
+            left = others;
+        }
+        if let Some(product) = self.product {
+            found.sums.push(product.contract(number, &mut lambda.re, &mut found.by_place));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Statevectors: running a compiled circuit forward, measuring it, and running it backward.
 
 mod adjoint;
+mod bound;
 mod permute;
 mod phase;
 mod product;
@@ -9,9 +10,11 @@ mod rotate;
 mod sample;
 mod simulate;
 mod tiles;
+mod vector;
 
 pub use adjoint::adjoint;
 pub use real::Real;
 pub(crate) use real::fma;
 pub use sample::sample;
-pub use simulate::{Program, Vector, Workspace, check_params};
+pub use simulate::{Program, check_params};
+pub use vector::{Rooms, Vector, Workspace};

@@ -1,201 +1,241 @@
 //! Diagonal stages, forward and backward.
 //!
-//! The low bits' phases are a table of one tile's length, built by doubling. Each block of that
-//! length has a factor of its own from the high bits; pairs that join a low bit to a high one
-//! change the low bits' angles from block to block, and the table is then built for each.
+//! The phase of an outcome is a product of three: of the lowest places (a table of a few hundred
+//! entries, built by doubling), of the other places in the tile (a factor for each row of the table's
+//! length), and of the places outside. Pairs that join a low place to a row's place make several such
+//! tables, one for each setting of the row's place; pairs that join a tile to the outside change the
+//! angles from tile to tile.
 
 use num_complex::Complex64;
 
 use super::real::{Real, fma};
-use super::tiles::{Shared, TILE_QUBITS, n_tasks, tiles_of};
 use crate::circuit::PhasePolynomial;
-use crate::parallel::{Threads, map_tasks};
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
 
-/// An angle and the place of its derivative.
+/// log2 of a table's length: with its sums it stays in the first-level cache.
+const LOW: usize = 9;
+
+/// An angle, the place of its bit, and where its derivative goes.
 type Single = (usize, f64, usize);
-/// An angle of two bits, the lower one first, and the place of its derivative.
+/// An angle, the places of its two bits, the lower one first, and where its derivative goes.
 type Pair = (usize, usize, f64, usize);
 
-/// A phase polynomial at given parameters, split into low and high bits.
-pub struct Phases {
+/// A phase polynomial over places, at given parameters.
+pub struct Phases<T> {
+    tile_qubits: usize,
     low_bits: usize,
     n_angles: usize,
-    low: Vec<Single>,
-    high: Vec<Single>,
-    low_pairs: Vec<Pair>,
-    high_pairs: Vec<Pair>,
+    singles: Vec<Single>,
+    /// Pairs inside a tile or outside it.
+    pairs: Vec<Pair>,
+    /// Pairs of a place in the tile and one outside.
     crossing: Vec<Pair>,
+    /// Places of rows that pairs join to low ones.
+    selectors: Vec<usize>,
+    tables: Tables<T>,
 }
 
-/// The phases of a block's outcomes but for the block's factor.
-struct Table<T> {
+/// The phases of a tile but for its own factor.
+#[derive(Clone)]
+struct Tables<T> {
+    /// Phases of the low places, one table after the other for each setting of the selectors.
     re: Vec<T>,
     im: Vec<T>,
+    /// The factors of the rows.
+    rows: Vec<Complex64>,
 }
 
-impl Phases {
-    /// Evaluates a polynomial for a state of `n_qubits`.
-    pub fn new(polynomial: &PhasePolynomial, params: &[f64], n_qubits: usize) -> Self {
-        let low_bits = n_qubits.min(TILE_QUBITS);
+impl<T: Real> Phases<T> {
+    /// Evaluates a polynomial whose qubits are places.
+    pub fn new(polynomial: &PhasePolynomial, params: &[f64], tile_qubits: usize) -> Self {
         let singles = polynomial.linear.iter().enumerate();
-        let (low, high) =
-            singles.map(|(i, (q, turn))| (*q, turn.at(params), i)).partition(|s| s.0 < low_bits);
+        let singles = singles.map(|(i, (q, turn))| (*q, turn.at(params), i)).collect();
         let pairs = polynomial.pairs.iter().zip(polynomial.linear.len()..);
-        let (below, others): (Vec<Pair>, Vec<Pair>) = pairs
+        let (crossing, pairs): (Vec<Pair>, Vec<Pair>) = pairs
             .map(|(((q, r), turn), i)| (*q, *r, turn.at(params), i))
-            .partition(|p| p.1 < low_bits);
-        let (crossing, high_pairs) = others.into_iter().partition(|p| p.0 < low_bits);
+            .partition(|p| p.0 < tile_qubits && p.1 >= tile_qubits);
+        let low_bits = tile_qubits.min(LOW);
+        let joined = |r: &usize| pairs.iter().any(|p| p.0 < low_bits && p.1 == *r);
+        let selectors: Vec<usize> = (low_bits..tile_qubits).filter(joined).collect();
+        let zeros = vec![T::ZERO; 1 << (low_bits + selectors.len())];
+        let rows = vec![Complex64::ONE; 1 << (tile_qubits - low_bits)];
+        let tables = Tables { re: zeros.clone(), im: zeros, rows };
         let n_angles = polynomial.linear.len() + polynomial.pairs.len();
-        Self { low_bits, n_angles, low, high, low_pairs: below, high_pairs, crossing }
+        let mut phases =
+            Self { tile_qubits, low_bits, n_angles, singles, pairs, crossing, selectors, tables };
+        let mut tables = phases.tables.clone();
+        phases.fill(&mut tables, 0);
+        phases.tables = tables;
+        phases
     }
 
-    /// Number of angles, and of derivatives: linear ones first, then pairs.
+    /// Number of angles, and of derivatives: single bits' first, then pairs'.
     pub fn n_angles(&self) -> usize {
         self.n_angles
     }
 
-    /// Multiplies a state by the phases.
-    pub fn apply<T: Real>(&self, re: &mut [T], im: &mut [T], threads: Threads) {
+    /// Multiplies tile number `tile` by the phases.
+    pub fn apply(&self, re: &mut [T], im: &mut [T], tile: usize) {
+        let own = self.tables_of(tile);
+        let tables = own.as_ref().unwrap_or(&self.tables);
+        let outside = self.outside(tile);
         let width = 1 << self.low_bits;
-        let n_blocks = re.len() / width;
-        let (re, im) = (Shared::new(re), Shared::new(im));
-        map_tasks(threads, n_tasks(n_blocks), |task| {
-            let mut table = self.table();
-            for start in tiles_of(task, n_blocks).map(|block| block * width) {
-                self.update(&mut table, start);
-                let range = start..start + width;
-                // SAFETY: blocks do not overlap, and each is one task's.
-                let (re, im) = unsafe { (re.piece(range.clone()), im.piece(range)) };
-                let factor = self.factor(start);
-                let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
-                turn_block(re, im, &table.re, &table.im, c, s);
-            }
-        });
+        let rows = re.chunks_exact_mut(width).zip(im.chunks_exact_mut(width));
+        for (row, (re, im)) in rows.enumerate() {
+            let factor = tables.rows[row] * outside;
+            let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
+            let table = self.table(row);
+            turn(re, im, &tables.re[table.clone()], &tables.im[table], c, s);
+        }
     }
 
-    /// Takes the phases off a state and its cotangent and adds to `derivatives`, one for each
-    /// angle, `-2 sum Im(conj(lambda) psi)` over the outcomes that the angle applies to.
-    pub fn unapply<T: Real>(
+    /// Takes the phases off a tile of a state and of its cotangent, and adds to `derivatives`, one
+    /// for each angle, `-2 sum Im(conj(lambda) psi)` over the outcomes that the angle applies to.
+    pub fn unapply(
         &self,
         psi: [&mut [T]; 2],
         lambda: [&mut [T]; 2],
+        tile: usize,
         derivatives: &mut [f64],
-        threads: Threads,
     ) {
+        let own = self.tables_of(tile);
+        let tables = own.as_ref().unwrap_or(&self.tables);
+        let outside = self.outside(tile);
         let width = 1 << self.low_bits;
-        let n_blocks = psi[0].len() / width;
-        let vectors = [psi, lambda].map(|vector| vector.map(Shared::new));
-        let parts = map_tasks(threads, n_tasks(n_blocks), |task| {
-            let mut table = self.table();
-            let mut overlap = vec![T::ZERO; width];
-            let mut sums = Sums::new(self.n_angles);
-            for start in tiles_of(task, n_blocks).map(|block| block * width) {
-                self.update(&mut table, start);
-                // SAFETY: blocks do not overlap, and each is one task's.
-                let [[psi_re, psi_im], [lambda_re, lambda_im]] =
-                    vectors.map(|v| v.map(|part| unsafe { part.piece(start..start + width) }));
-                overlap_block(psi_re, psi_im, lambda_re, lambda_im, &mut overlap);
-                let factor = self.factor(start).conj();
-                let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
-                unturn_block(psi_re, psi_im, &table.re, &table.im, c, s);
-                unturn_block(lambda_re, lambda_im, &table.re, &table.im, c, s);
-                sums.add_block(self, start, &overlap);
-            }
-            sums.finish(self)
-        });
-        for part in parts {
-            derivatives.iter_mut().zip(part).for_each(|(d, s)| *d -= 2.0 * s);
+        let [psi_re, psi_im] = psi.map(|part| part.chunks_exact_mut(width));
+        let [lambda_re, lambda_im] = lambda.map(|part| part.chunks_exact_mut(width));
+        let psi = psi_re.zip(psi_im);
+        let lambda = lambda_re.zip(lambda_im);
+        // Sums of the overlap over rows for each low setting, and over low settings for each row.
+        let mut by_low = vec![0.0; tables.re.len()];
+        let mut by_row = Vec::with_capacity(tables.rows.len());
+        for (row, ((psi_re, psi_im), (lambda_re, lambda_im))) in psi.zip(lambda).enumerate() {
+            let factor = (tables.rows[row] * outside).conj();
+            let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
+            let table = self.table(row);
+            let sums = &mut by_low[table.clone()];
+            let (u, v) = (&tables.re[table.clone()], &tables.im[table]);
+            by_row.push(unturn(psi_re, psi_im, lambda_re, lambda_im, u, v, c, s, sums));
         }
+        self.read(tile, by_low, by_row, derivatives);
     }
 
-    /// The factor of the block whose first outcome is `start`.
-    fn factor(&self, start: usize) -> Complex64 {
-        let set = |q: usize| start >> q & 1 == 1;
-        let singles = self.high.iter().filter(|s| set(s.0)).map(|s| s.1);
-        let pairs = self.high_pairs.iter().filter(|p| set(p.0) && set(p.1)).map(|p| p.2);
+    /// The tables of a tile where they differ from tile to tile.
+    fn tables_of(&self, tile: usize) -> Option<Tables<T>> {
+        (!self.crossing.is_empty()).then(|| {
+            let mut tables = self.tables.clone();
+            self.fill(&mut tables, tile);
+            tables
+        })
+    }
+
+    /// Where a row's table stands.
+    fn table(&self, row: usize) -> std::ops::Range<usize> {
+        let selectors = self.selectors.iter().enumerate();
+        let number = selectors.fold(0, |n, (i, q)| n | (row >> (q - self.low_bits) & 1) << i);
+        number << self.low_bits..(number + 1) << self.low_bits
+    }
+
+    /// The factor of the places outside a tile.
+    fn outside(&self, tile: usize) -> Complex64 {
+        let set = |q: usize| q >= self.tile_qubits && tile >> (q - self.tile_qubits) & 1 == 1;
+        let singles = self.singles.iter().filter(|s| set(s.0)).map(|s| s.1);
+        let pairs = self.pairs.iter().filter(|p| set(p.0) && set(p.1)).map(|p| p.2);
         Complex64::cis(singles.chain(pairs).sum())
     }
 
-    fn table<T: Real>(&self) -> Table<T> {
-        let zeros = vec![T::ZERO; 1 << self.low_bits];
-        let mut table = Table { re: zeros.clone(), im: zeros };
-        self.fill(&mut table, 0);
-        table
-    }
+    fn fill(&self, tables: &mut Tables<T>, tile: usize) {
+        let mut angles = vec![0.0; self.tile_qubits];
+        let inside = self.singles.iter().filter(|s| s.0 < self.tile_qubits);
+        inside.for_each(|s| angles[s.0] += s.1);
+        let crossing = self.crossing.iter().filter(|p| tile >> (p.1 - self.tile_qubits) & 1 == 1);
+        crossing.for_each(|p| angles[p.0] += p.2);
 
-    /// Makes the table right for the block whose first outcome is `start`.
-    fn update<T: Real>(&self, table: &mut Table<T>, start: usize) {
-        if !self.crossing.is_empty() {
-            self.fill(table, start);
-        }
-    }
-
-    fn fill<T: Real>(&self, table: &mut Table<T>, start: usize) {
-        let mut angles = [0.0; TILE_QUBITS];
-        self.low.iter().for_each(|s| angles[s.0] += s.1);
-        self.crossing.iter().filter(|p| start >> p.1 & 1 == 1).for_each(|p| angles[p.0] += p.2);
-        (table.re[0], table.im[0]) = (T::ONE, T::ZERO);
-        for (q, angle) in angles[..self.low_bits].iter().enumerate() {
-            let (re, new_re) = table.re[..2 << q].split_at_mut(1 << q);
-            let (im, new_im) = table.im[..2 << q].split_at_mut(1 << q);
-            let turn = Complex64::cis(*angle);
-            new_re.copy_from_slice(re);
-            new_im.copy_from_slice(im);
-            let (c, s) = (T::from_f64(turn.re), T::from_f64(turn.im));
-            turn_all(new_re, new_im, c, s);
-            // Bit q is the highest so far: its pairs with lower bits act on the new half alone.
-            for pair in self.low_pairs.iter().filter(|p| p.1 == q) {
-                let turn = Complex64::cis(pair.2);
-                let (c, s) = (T::from_f64(turn.re), T::from_f64(turn.im));
-                let halves =
-                    new_re.chunks_exact_mut(2 << pair.0).zip(new_im.chunks_exact_mut(2 << pair.0));
-                for (re, im) in halves {
-                    turn_all(&mut re[1 << pair.0..], &mut im[1 << pair.0..], c, s);
-                }
+        let (low, rows) = angles.split_at(self.low_bits);
+        let turns: Vec<Complex64> = rows.iter().map(|a| Complex64::cis(*a)).collect();
+        let above = |p: &&Pair| p.0 >= self.low_bits && p.1 < self.tile_qubits;
+        let pairs: Vec<_> = self.pairs.iter().filter(above).map(|p| (p, cis(p.2))).collect();
+        tables.rows[0] = Complex64::ONE;
+        for (i, turn) in turns.iter().enumerate() {
+            let (zeros, ones) = tables.rows[..2 << i].split_at_mut(1 << i);
+            for (row, (one, zero)) in ones.iter_mut().zip(zeros).enumerate() {
+                // Of a pair, the higher bit is the one being added.
+                let joined = pairs.iter().filter(|(p, _)| p.1 == i + self.low_bits);
+                let set = joined.filter(|(p, _)| row >> (p.0 - self.low_bits) & 1 == 1);
+                *one = set.fold(*zero * turn, |product, (_, turn)| product * turn);
             }
         }
+
+        let width = 1 << self.low_bits;
+        let parts = tables.re.chunks_exact_mut(width).zip(tables.im.chunks_exact_mut(width));
+        let pairs: Vec<_> = self.pairs.iter().filter(|p| p.1 < self.low_bits).collect();
+        for (number, (re, im)) in parts.enumerate() {
+            let mut angles = low.to_vec();
+            let set = |x: &(usize, &usize)| number >> x.0 & 1 == 1;
+            for (_, selector) in self.selectors.iter().enumerate().filter(set) {
+                let joined = self.pairs.iter().filter(|p| p.1 == *selector && p.0 < self.low_bits);
+                joined.for_each(|p| angles[p.0] += p.2);
+            }
+            fill_table(re, im, &angles, &pairs);
+        }
+    }
+
+    /// Adds the derivatives that a tile's sums give.
+    fn read(&self, tile: usize, by_low: Vec<f64>, by_row: Vec<f64>, derivatives: &mut [f64]) {
+        let (m, low_bits) = (self.tile_qubits, self.low_bits);
+        let total: f64 = by_row.iter().sum();
+        let outside = |q: usize| q >= m && tile >> (q - m) & 1 == 1;
+        let over = |values: &[f64], mask: usize| -> f64 {
+            let set = values.iter().enumerate().filter(|(i, _)| i & mask == mask);
+            set.map(|(_, v)| v).sum()
+        };
+        // Pairs inside the tile, while the sums are whole. A selector's bit follows the low ones.
+        for &(q, r, _, i) in &self.pairs {
+            let sum = match (q < low_bits, r < low_bits) {
+                _ if q >= m => f64::from(u8::from(outside(q) && outside(r))) * total,
+                (true, true) => over(&by_low, 1 << q | 1 << r),
+                (true, false) => {
+                    let selector = self.selectors.iter().position(|s| *s == r);
+                    let selector = selector.expect("every row place of such a pair selects");
+                    over(&by_low, 1 << q | 1 << (low_bits + selector))
+                }
+                _ => over(&by_row, 1 << (q - low_bits) | 1 << (r - low_bits)),
+            };
+            derivatives[i] -= 2.0 * sum;
+        }
+        let mut by_place = sums_by_bit(by_low);
+        by_place.truncate(low_bits);
+        by_place.extend(sums_by_bit(by_row));
+        for &(q, _, i) in &self.singles {
+            let sum = if q < m { by_place[q] } else { f64::from(u8::from(outside(q))) * total };
+            derivatives[i] -= 2.0 * sum;
+        }
+        for &(q, _, _, i) in self.crossing.iter().filter(|p| outside(p.1)) {
+            derivatives[i] -= 2.0 * by_place[q];
+        }
     }
 }
 
-/// Sums of the overlap over the outcomes that each angle applies to.
-struct Sums {
-    by_angle: Vec<f64>,
-    /// The overlap summed over blocks.
-    low: Vec<f64>,
+fn cis(angle: f64) -> Complex64 {
+    Complex64::cis(angle)
 }
 
-impl Sums {
-    fn new(n_angles: usize) -> Self {
-        Self { by_angle: vec![0.0; n_angles], low: Vec::new() }
-    }
-
-    fn add_block<T: Real>(&mut self, phases: &Phases, start: usize, overlap: &[T]) {
-        let set = |q: usize| start >> q & 1 == 1;
-        self.low.resize(overlap.len(), 0.0);
-        self.low.iter_mut().zip(overlap).for_each(|(sum, w)| *sum += w.to_f64());
-        if !phases.high.is_empty() || !phases.high_pairs.is_empty() {
-            let total = total(overlap);
-            phases.high.iter().filter(|s| set(s.0)).for_each(|s| self.by_angle[s.2] += total);
-            let pairs = phases.high_pairs.iter().filter(|p| set(p.0) && set(p.1));
-            pairs.for_each(|p| self.by_angle[p.3] += total);
+/// A table of phases by doubling: bit q's half is the half below it, turned.
+fn fill_table<T: Real>(re: &mut [T], im: &mut [T], angles: &[f64], pairs: &[&Pair]) {
+    (re[0], im[0]) = (T::ONE, T::ZERO);
+    for (q, angle) in angles.iter().enumerate() {
+        let (re, new_re) = re[..2 << q].split_at_mut(1 << q);
+        let (im, new_im) = im[..2 << q].split_at_mut(1 << q);
+        new_re.copy_from_slice(re);
+        new_im.copy_from_slice(im);
+        turn_all(new_re, new_im, *angle);
+        // Bit q is the highest so far: its pairs with lower bits act on the new half alone.
+        for pair in pairs.iter().filter(|p| p.1 == q) {
+            let halves = new_re.chunks_exact_mut(2 << pair.0).zip(new_im.chunks_exact_mut(2 << pair.0));
+            for (re, im) in halves {
+                turn_all(&mut re[1 << pair.0..], &mut im[1 << pair.0..], pair.2);
+            }
         }
-        if phases.crossing.iter().any(|p| set(p.1)) {
-            let by_bit = sums_by_bit(overlap.iter().map(|w| w.to_f64()).collect());
-            let pairs = phases.crossing.iter().filter(|p| set(p.1));
-            pairs.for_each(|p| self.by_angle[p.3] += by_bit[p.0]);
-        }
-    }
-
-    fn finish(mut self, phases: &Phases) -> Vec<f64> {
-        for &(q, r, _, i) in &phases.low_pairs {
-            let rows = self.low.chunks_exact(2 << r).map(|both| &both[1 << r..]);
-            let columns = rows.flat_map(|row| row.chunks_exact(2 << q).map(|both| &both[1 << q..]));
-            self.by_angle[i] += columns.flatten().sum::<f64>();
-        }
-        let by_bit = sums_by_bit(self.low);
-        phases.low.iter().for_each(|&(q, _, i)| self.by_angle[i] += by_bit[q]);
-        self.by_angle
     }
 }
 
@@ -205,33 +245,46 @@ fn sums_by_bit(mut values: Vec<f64>) -> Vec<f64> {
     let mut sums = vec![0.0; n_bits];
     for q in (0..n_bits).rev() {
         let (zeros, ones) = values[..2 << q].split_at_mut(1 << q);
-        sums[q] = total(ones);
-        zeros.iter_mut().zip(ones).for_each(|(a, b)| *a += *b);
+        sums[q] = fold_half(zeros, ones);
     }
     sums
 }
 
-/// A sum in eight interleaved parts: an order of its own, but one that vectorises.
-fn total<T: Real>(values: &[T]) -> f64 {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut parts = [0.0; 8];
-    for chunk in chunks {
-        parts.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += v.to_f64());
+kernel! {
+    /// Adds `ones` to `zeros` and returns their sum.
+    fn fold_half(zeros: &mut [f64], ones: &[f64]) -> f64 {
+        let (chunks, rest) = zeros.as_chunks_mut::<8>();
+        let (ones, ones_rest) = ones.as_chunks::<8>();
+        let mut sums = [0.0; 8];
+        for (zeros, ones) in chunks.iter_mut().zip(ones) {
+            one_turn_at_a_time();
+            for k in 0..8 {
+                zeros[k] += ones[k];
+                sums[k] += ones[k];
+            }
+        }
+        rest.iter_mut().zip(ones_rest).for_each(|(a, b)| *a += b);
+        sums.iter().sum::<f64>() + ones_rest.iter().sum::<f64>()
     }
-    parts.iter().sum::<f64>() + rest.iter().map(|v| v.to_f64()).sum::<f64>()
 }
 
 /// Multiplies by one phase.
-#[inline]
-fn turn_all<T: Real>(re: &mut [T], im: &mut [T], c: T, s: T) {
-    for (x, y) in re.iter_mut().zip(im) {
-        (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
+fn turn_all<T: Real>(re: &mut [T], im: &mut [T], angle: f64) {
+    let (sin, cos) = angle.sin_cos();
+    turn_by(re, im, T::from_f64(cos), T::from_f64(sin));
+}
+
+kernel! {
+    fn turn_by<T>(re: &mut [T], im: &mut [T], c: T, s: T) {
+        for (x, y) in re.iter_mut().zip(im) {
+            (*x, *y) = (fma::<T, FMA>(-s, *y, c * *x), fma::<T, FMA>(s, *x, c * *y));
+        }
     }
 }
 
 kernel! {
-    /// Multiplies a block by its table times its factor (c, s).
-    fn turn_block<T>(re: &mut [T], im: &mut [T], table_re: &[T], table_im: &[T], c: T, s: T) {
+    /// Multiplies a row by its table times its factor (c, s).
+    fn turn<T>(re: &mut [T], im: &mut [T], table_re: &[T], table_im: &[T], c: T, s: T) {
         for (((x, y), u), v) in re.iter_mut().zip(im).zip(table_re).zip(table_im) {
             let (u, v) = (fma::<T, FMA>(-s, *v, c * *u), fma::<T, FMA>(s, *u, c * *v));
             (*x, *y) = (fma::<T, FMA>(-v, *y, u * *x), fma::<T, FMA>(v, *x, u * *y));
@@ -240,22 +293,42 @@ kernel! {
 }
 
 kernel! {
-    /// Multiplies a block by its table's conjugate times the factor (c, s).
-    fn unturn_block<T>(re: &mut [T], im: &mut [T], table_re: &[T], table_im: &[T], c: T, s: T) {
-        for (((x, y), u), v) in re.iter_mut().zip(im).zip(table_re).zip(table_im) {
-            let (u, v) = (fma::<T, FMA>(s, *v, c * *u), fma::<T, FMA>(s, *u, -(c * *v)));
-            (*x, *y) = (fma::<T, FMA>(-v, *y, u * *x), fma::<T, FMA>(v, *x, u * *y));
+    /// Multiplies rows of a state and its cotangent by their table's conjugate times the factor
+    /// (c, s), adds their overlap Im(conj(lambda) psi) to `sums` and returns its total.
+    fn unturn<T>(
+        psi_re: &mut [T],
+        psi_im: &mut [T],
+        lambda_re: &mut [T],
+        lambda_im: &mut [T],
+        table_re: &[T],
+        table_im: &[T],
+        c: T,
+        s: T,
+        sums: &mut [f64],
+    ) -> f64 {
+        const LANES: usize = 8;
+        let len = sums.len();
+        let mut total = [0.0; LANES];
+        let (psi_re, psi_im) = (&mut psi_re[..len], &mut psi_im[..len]);
+        let (lambda_re, lambda_im) = (&mut lambda_re[..len], &mut lambda_im[..len]);
+        let (table_re, table_im) = (&table_re[..len], &table_im[..len]);
+        // Rows shorter than the lanes belong to states of a few qubits.
+        let lanes = LANES.min(len);
+        for start in (0..len).step_by(lanes) {
+            one_turn_at_a_time();
+            for k in 0..lanes {
+                let i = start + k;
+                let (u, v) = (table_re[i], table_im[i]);
+                let (u, v) = (fma::<T, FMA>(s, v, c * u), fma::<T, FMA>(s, u, -(c * v)));
+                let (a, b, x, y) = (psi_re[i], psi_im[i], lambda_re[i], lambda_im[i]);
+                let overlap = fma::<T, FMA>(x, b, -(y * a)).to_f64();
+                sums[i] += overlap;
+                total[k] += overlap;
+                (psi_re[i], psi_im[i]) = (fma::<T, FMA>(-v, b, u * a), fma::<T, FMA>(v, a, u * b));
+                (lambda_re[i], lambda_im[i]) =
+                    (fma::<T, FMA>(-v, y, u * x), fma::<T, FMA>(v, x, u * y));
+            }
         }
-    }
-}
-
-kernel! {
-    /// Im(conj(lambda) psi).
-    fn overlap_block<T>(psi_re: &[T], psi_im: &[T], lambda_re: &[T], lambda_im: &[T], overlap: &mut [T]) {
-        let psi = psi_re.iter().zip(psi_im);
-        let lambda = lambda_re.iter().zip(lambda_im);
-        for ((w, (a, b)), (x, y)) in overlap.iter_mut().zip(psi).zip(lambda) {
-            *w = fma::<T, FMA>(*x, *b, -(*y * *a));
-        }
+        total.iter().sum()
     }
 }

@@ -2,6 +2,9 @@
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
+use super::permute::GatherVectors;
+use crate::simd::Packed;
+
 /// A floating-point type that amplitudes are kept in.
 pub trait Real:
     Copy
@@ -15,12 +18,17 @@ pub trait Real:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Neg<Output = Self>
+    + GatherVectors
+    + Packed
     + 'static
 {
     /// Zero.
     const ZERO: Self;
     /// One.
     const ONE: Self;
+    /// Cosines below this are not divided by: those of a whole tile's qubits must not exhaust the
+    /// exponent.
+    const SMALL_COS: f64;
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// The value in double precision.
@@ -30,10 +38,11 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ty) => {
+    ($type:ty, $small_cos:literal) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const SMALL_COS: f64 = $small_cos;
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as Self
@@ -50,8 +59,8 @@ macro_rules! real {
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, 1e-2);
+real!(f64, 1e-4);
 
 /// a * b + c: one instruction where the processor has it, else two.
 #[inline(always)]

@@ -1,123 +1,113 @@
-//! Cutting a state into tiles that fit the first-level cache.
+//! Cutting a state into tiles that fit a cache.
 //!
-//! A tile holds all amplitudes that gates on a window of qubits mix with each other: rows of
-//! neighbouring columns, copied side by side. Kernels only ever see a tile, as a short contiguous
-//! array with its own qubit numbers.
+//! A tile holds all amplitudes that differ in the qubits of one sweep. Kernels only ever see a tile,
+//! as a short contiguous array; they number its qubits by place: those of the tile first, from 0, and
+//! then the others, whose values are the bits of the tile's number.
+
+use std::ops::Range;
 
 use super::real::Real;
+use crate::simd::prefetch;
 
-/// log2 of the amplitudes in a tile: 4096 doubles are 32 KiB.
-pub const TILE_QUBITS: usize = 12;
-/// Amplitudes in a tile.
-pub const TILE: usize = 1 << TILE_QUBITS;
-/// log2 of the neighbouring columns that travel together: two cache lines of doubles.
-const COLUMN_QUBITS: usize = 4;
+/// Rows that are asked of memory before they are needed: the processor does not foresee the way from
+/// one to the next.
+const AHEAD: usize = 16;
 
-/// A tile on the stack, aligned for the widest vectors.
-#[repr(align(64))]
-pub struct Tile<T>(pub [T; TILE]);
-
-impl<T: Real> Tile<T> {
-    /// A tile of zeros.
-    pub fn zeros() -> Self {
-        Self([T::ZERO; TILE])
-    }
-}
-
-/// One way to cut `2^n` amplitudes: the tile's qubits are the lowest `columns` and a window.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tiling {
-    /// Qubits of the state.
-    n_qubits: usize,
-    /// Low qubits that every tile holds.
+/// How a sweep cuts `2^n` amplitudes into tiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The qubit at each place.
+    order: Vec<usize>,
+    /// Qubits of a tile.
+    tile_qubits: usize,
+    /// log2 of the amplitudes that stand together in a tile and in the state.
     columns: usize,
-    /// The window's first qubit.
-    from: usize,
-    /// The window's length.
-    rows: usize,
+    /// Where a tile's rows start, from the tile's first amplitude on.
+    rows: Vec<usize>,
 }
 
-/// One sweep over a state: which amplitudes are brought together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Sweep {
-    /// All those of the lowest qubits, in place: they stand together.
-    Blocks(Tiling),
-    /// All those of a window of qubits, copied into a tile.
-    Tiles(Tiling),
-    /// Those of up to three neighbouring qubits, in place: long rows need no copy.
-    Rows(Tiling),
-}
-
-impl Sweep {
-    /// Sweeps that together cover `qubits` (ascending), with the qubits each one is for.
-    pub fn cover(n_qubits: usize, qubits: &[usize]) -> Vec<(Self, std::ops::Range<usize>)> {
-        let mut cover = Vec::new();
-        let mut done = 0;
-        while done < qubits.len() {
-            let left = &qubits[done..];
-            let neighbours = left.last() == Some(&(left[0] + left.len() - 1));
-            let sweep = if left[0] < TILE_QUBITS {
-                let rows = n_qubits.min(TILE_QUBITS);
-                Self::Blocks(Tiling { n_qubits, columns: 0, from: 0, rows })
-            } else if left.len() <= 3 && neighbours {
-                let (columns, rows) = (TILE_QUBITS - left.len(), left.len());
-                Self::Rows(Tiling { n_qubits, columns, from: left[0], rows })
-            } else {
-                let rows = TILE_QUBITS - COLUMN_QUBITS;
-                let from = left[0].min(n_qubits - rows);
-                Self::Tiles(Tiling { n_qubits, columns: COLUMN_QUBITS, from, rows })
-            };
-            let end = sweep.tiling().from + sweep.tiling().rows;
-            let next = done + left.iter().take_while(|q| **q < end).count();
-            cover.push((sweep, done..next));
-            done = next;
-        }
-        cover
+impl Layout {
+    /// Tiles of the given qubits, ascending.
+    pub fn new(n_qubits: usize, tile: &[usize]) -> Self {
+        let outer = (0..n_qubits).filter(|q| !tile.contains(q));
+        let order: Vec<usize> = tile.iter().copied().chain(outer).collect();
+        let columns = tile.iter().enumerate().take_while(|(i, q)| i == *q).count();
+        let rows = (0..1 << (tile.len() - columns)).map(|r| spread(r, &tile[columns..])).collect();
+        Self { order, tile_qubits: tile.len(), columns, rows }
     }
 
-    /// How the state is cut.
-    pub fn tiling(&self) -> Tiling {
-        match self {
-            Self::Blocks(tiling) | Self::Tiles(tiling) | Self::Rows(tiling) => *tiling,
-        }
+    /// Qubits of a tile.
+    pub fn tile_qubits(&self) -> usize {
+        self.tile_qubits
     }
-}
 
-impl Tiling {
-    /// How many tiles the state is cut into.
+    /// How many tiles there are.
     pub fn n_tiles(&self) -> usize {
-        1 << (self.n_qubits - self.columns - self.rows)
+        1 << (self.order.len() - self.tile_qubits)
     }
 
-    /// Amplitudes in one tile.
-    pub fn len(&self) -> usize {
-        1 << (self.columns + self.rows)
+    /// Whether the state is a single tile.
+    pub fn is_whole(&self) -> bool {
+        self.order.len() == self.tile_qubits
     }
 
-    /// The number of a window's qubit inside a tile.
-    pub fn local(&self, qubit: usize) -> usize {
-        qubit - self.from + self.columns
+    /// The qubit at each place.
+    pub fn order(&self) -> &[usize] {
+        &self.order
     }
 
-    /// The position of a tile's first amplitude.
-    fn base(&self, tile: usize) -> usize {
-        let below = self.from - self.columns;
-        let (high, low) = (tile >> below, tile & ((1 << below) - 1));
-        high << (self.from + self.rows) | low << self.columns
+    /// The place of a qubit.
+    pub fn place(&self, qubit: usize) -> usize {
+        self.order.iter().position(|q| *q == qubit).expect("every qubit has a place")
     }
 
-    /// The place of a tile of neighbouring amplitudes.
-    pub fn block(&self, tile: usize) -> std::ops::Range<usize> {
-        tile * self.len()..(tile + 1) * self.len()
+    /// Where the rows of a tile start in the state.
+    fn starts(&self, tile: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+        let first = spread(tile, &self.order[self.tile_qubits..]);
+        self.rows.iter().map(move |row| first + row)
+    }
+
+    /// Copies a tile out of a state, whose pieces `from` gives.
+    pub fn load<'a, T: Real>(
+        &self,
+        tile: usize,
+        from: impl Fn(Range<usize>) -> &'a [T],
+        to: &mut [T],
+    ) {
+        let width = 1 << self.columns;
+        let mut ahead = self.starts(tile).skip(AHEAD);
+        for (row, start) in to.chunks_exact_mut(width).zip(self.starts(tile)) {
+            if let Some(next) = ahead.next() {
+                prefetch(from(next..next + width));
+            }
+            row.copy_from_slice(from(start..start + width));
+        }
+    }
+
+    /// Copies a tile back into the state that `to` lends out.
+    ///
+    /// # Safety
+    /// No other task may work on the same tile, or under another layout, at the same time.
+    pub unsafe fn store<T: Real>(&self, tile: usize, from: &[T], to: Shared<T>) {
+        let width = 1 << self.columns;
+        for (row, start) in from.chunks_exact(width).zip(self.starts(tile)) {
+            // SAFETY: tiles of one layout hold different amplitudes; the rest is the caller's promise.
+            unsafe { to.piece(start..start + width) }.copy_from_slice(row);
+        }
     }
 }
 
-/// A state's array that several tasks write to, each to tiles of its own.
+/// Puts the bits of `value` at the given positions.
+fn spread(value: usize, positions: &[usize]) -> usize {
+    positions.iter().enumerate().fold(0, |sum, (i, q)| sum | (value >> i & 1) << q)
+}
+
+/// An array that several tasks write to, each to a part of its own.
 #[derive(Clone, Copy)]
 pub struct Shared<T>(*mut T, usize);
 
-// SAFETY: tasks of one sweep work on different tiles, and different tiles of one tiling hold
-// different amplitudes (`base` is injective and rows are `1 << from` apart).
+// SAFETY: the pointer is only followed in `unsafe` functions, whose callers promise that tasks work on
+// different parts.
 unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<T> {}
@@ -128,66 +118,12 @@ impl<T: Real> Shared<T> {
         Self(array.as_mut_ptr(), array.len())
     }
 
-    /// Runs `work` on a tile of the array; what it leaves there is written back.
-    ///
-    /// # Safety
-    /// No other thread may work on the same tile, or under another tiling, at the same time.
-    #[inline(always)]
-    pub unsafe fn with_tile<R>(
-        self,
-        tiling: Tiling,
-        tile: usize,
-        room: &mut Tile<T>,
-        work: impl FnOnce(&mut [T]) -> R,
-    ) -> R {
-        let (base, len) = (tiling.base(tile), tiling.len());
-        debug_assert!(tiling.n_tiles() * len == self.1 && tile < tiling.n_tiles());
-        let width = (1 << tiling.columns).min(len);
-        let room = &mut room.0[..len];
-        for (row, piece) in room.chunks_exact_mut(width).enumerate() {
-            // SAFETY: row `row` of the tile, inside the array, this task's own.
-            let from = unsafe {
-                std::slice::from_raw_parts(self.0.add(base + (row << tiling.from)), width)
-            };
-            piece.copy_from_slice(from);
-        }
-        let result = work(room);
-        for (row, piece) in room.chunks_exact(width).enumerate() {
-            // SAFETY: as for reading.
-            let to = unsafe {
-                std::slice::from_raw_parts_mut(self.0.add(base + (row << tiling.from)), width)
-            };
-            to.copy_from_slice(piece);
-        }
-        result
-    }
-
-    /// The rows of a tile, where they stand.
-    ///
-    /// # Safety
-    /// No other thread may work on the same tile, or under another tiling, at the same time.
-    #[allow(clippy::mut_from_ref)]
-    pub unsafe fn rows<'a, const ROWS: usize>(
-        self,
-        tiling: Tiling,
-        tile: usize,
-    ) -> [&'a mut [T]; ROWS] {
-        assert!(ROWS == 1 << tiling.rows && tiling.n_tiles() * tiling.len() == self.1);
-        assert!(tile < tiling.n_tiles());
-        let base = tiling.base(tile);
-        // SAFETY: rows lie inside the array, `1 << from` apart, which is no less than their length.
-        std::array::from_fn(|row| unsafe {
-            let start = self.0.add(base + (row << tiling.from));
-            std::slice::from_raw_parts_mut(start, 1 << tiling.columns)
-        })
-    }
-
     /// A piece of the array.
     ///
     /// # Safety
     /// No two threads may hold overlapping pieces.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn piece<'a>(self, range: std::ops::Range<usize>) -> &'a mut [T] {
+    pub unsafe fn piece<'a>(self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.1);
         // SAFETY: inside the array by the assertion; not shared by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }
@@ -196,11 +132,11 @@ impl<T: Real> Shared<T> {
 
 /// Tasks that `n_tiles` tiles are dealt out to: a number that depends on the state alone.
 pub fn n_tasks(n_tiles: usize) -> usize {
-    n_tiles.min(64)
+    n_tiles.min(32)
 }
 
 /// The tiles of task `task`.
-pub fn tiles_of(task: usize, n_tiles: usize) -> std::ops::Range<usize> {
+pub fn tiles_of(task: usize, n_tiles: usize) -> Range<usize> {
     let each = n_tiles / n_tasks(n_tiles);
     task * each..(task + 1) * each
 }
@@ -210,47 +146,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sweeps_hold_every_amplitude_once_and_rows_are_the_window() {
-        for n in [3, 12, 13, 15, 18, 20] {
-            let qubits: Vec<_> = (0..n).collect();
-            let mut array: Vec<f64> = (0..1usize << n).map(|i| i as f64).collect();
-            let mut covered = 0;
-            for (sweep, range) in Sweep::cover(n, &qubits) {
-                covered += range.len();
-                let mut seen = vec![0; 1 << n];
-                let mut see = |x: &f64| seen[*x as usize] += 1;
-                let shared = Shared::new(&mut array);
-                for tile in 0..sweep.tiling().n_tiles() {
-                    // SAFETY: one thread.
-                    match sweep {
-                        Sweep::Blocks(tiling) => {
-                            let block = unsafe { shared.piece(tiling.block(tile)) };
-                            assert_eq!(block[0], (tile * block.len()) as f64);
-                            block.iter().for_each(&mut see);
-                        }
-                        Sweep::Tiles(tiling) => unsafe {
-                            shared.with_tile(tiling, tile, &mut Tile::zeros(), |t| {
-                                t.iter().for_each(&mut see);
-                                for &q in &qubits[range.clone()] {
-                                    assert_eq!(t[1 << tiling.local(q)] - t[0], (1u64 << q) as f64);
-                                }
-                            });
-                        },
-                        Sweep::Rows(tiling) if range.len() == 1 => {
-                            let rows: [_; 2] = unsafe { shared.rows(tiling, tile) };
-                            assert_eq!(rows[1][0] - rows[0][0], (1u64 << range.start) as f64);
-                            rows.iter().for_each(|row| row.iter().for_each(&mut see));
-                        }
-                        Sweep::Rows(tiling) => {
-                            let rows: [_; 8] = unsafe { shared.rows(tiling, tile) };
-                            assert_eq!(rows[5][0] - rows[0][0], (5u64 << range.start) as f64);
-                            rows.iter().for_each(|row| row.iter().for_each(&mut see));
-                        }
-                    }
+    fn tiles_hold_every_amplitude_once_and_come_back_where_they_were() {
+        for (n, tile) in [(6, vec![0, 1, 4]), (5, vec![1, 3]), (7, vec![0, 1, 2, 3]), (3, vec![0, 1, 2])] {
+            let layout = Layout::new(n, &tile);
+            let state: Vec<f64> = (0..1usize << n).map(|i| i as f64).collect();
+            let mut copy = vec![0.0; 1 << n];
+            let mut room = vec![0.0; 1 << tile.len()];
+            for t in 0..layout.n_tiles() {
+                layout.load(t, |range| &state[range], &mut room);
+                for (place, q) in tile.iter().enumerate() {
+                    assert_eq!(layout.place(*q), place);
+                    assert_eq!(room[1 << place] - room[0], (1u64 << q) as f64);
                 }
-                assert!(seen.iter().all(|&count| count == 1));
+                // SAFETY: one thread.
+                unsafe { layout.store(t, &room, Shared::new(&mut copy)) };
             }
-            assert_eq!(covered, n);
+            assert_eq!(state, copy);
         }
     }
 }

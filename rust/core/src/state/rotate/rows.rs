@@ -1,34 +1,65 @@
-//! Qubits above the lanes: whole rows meet, up to eight in registers at once.
+//! Rows of lanes held in registers, and the qubits inside the lanes.
 
 use super::Rotation;
-use crate::simd::one_turn_at_a_time;
-use crate::state::real::{Real, fma};
+use crate::simd::Pack;
+use crate::state::real::Real;
 
-/// Rotates one pair of lanes by an angle whose half has cosine c and sine s.
-#[inline(always)]
-fn pair<T: Real, const FMA: bool, const LANES: usize>(
-    x: [T; LANES],
-    y: [T; LANES],
-    c: T,
-    s: T,
-) -> ([T; LANES], [T; LANES]) {
-    (
-        std::array::from_fn(|k| fma::<T, FMA>(-s, y[k], c * x[k])),
-        std::array::from_fn(|k| fma::<T, FMA>(s, x[k], c * y[k])),
-    )
+/// The places of the vectors that `K` qubits above the lanes mix, and how to find all such sets.
+pub struct Rows<const K: usize, const ROWS: usize> {
+    /// Each qubit's bit in the number of a vector of lanes.
+    bits: [usize; K],
+    /// Where each row lies from the first one on.
+    offsets: [usize; ROWS],
+}
+
+impl<const K: usize, const ROWS: usize> Rows<K, ROWS> {
+    /// For ascending qubits above the `low` ones that are inside the lanes.
+    #[inline(always)]
+    pub fn new<T>(rotations: &[Rotation<T>; K], low: usize) -> Self {
+        let bits = std::array::from_fn(|k| rotations[k].qubit - low);
+        let offsets =
+            std::array::from_fn(|r| (0..K).fold(0, |sum, k| sum | (r >> k & 1) << bits[k]));
+        Self { bits, offsets }
+    }
+
+    /// The rows of set `i`.
+    #[inline(always)]
+    pub fn of(&self, i: usize) -> [usize; ROWS] {
+        let first = self.bits.iter().fold(i, |i, bit| {
+            let below = i & ((1 << bit) - 1);
+            (i - below) << 1 | below
+        });
+        std::array::from_fn(|r| first | self.offsets[r])
+    }
+
+    /// How many sets there are among `n_vectors` vectors, all of whose rows are below `n_vectors`.
+    #[inline(always)]
+    pub fn n_sets(&self, n_vectors: usize) -> usize {
+        assert!(self.bits.iter().all(|bit| 2 << bit <= n_vectors));
+        n_vectors >> K
+    }
 }
 
 /// Runs a body for every qubit k and every pair of rows that differ in it, written out, because
 /// arrays only stay in registers where all their indices are constants.
 macro_rules! each_pair {
     ($rows:ident, |$k:ident, $r:ident, $other:ident| $body:block) => {
-        each_pair!(@ $k $r $other $body 0 0 1);
+        if $rows > 1 {
+            each_pair!(@ $k $r $other $body 0 0 1);
+        }
         if $rows > 2 {
             each_pair!(@ $k $r $other $body 0 2 3, 1 0 2, 1 1 3);
         }
         if $rows > 4 {
             each_pair!(@ $k $r $other $body 0 4 5, 0 6 7, 1 4 6, 1 5 7);
             each_pair!(@ $k $r $other $body 2 0 4, 2 1 5, 2 2 6, 2 3 7);
+        }
+        if $rows > 8 {
+            each_pair!(@ $k $r $other $body 0 8 9, 0 10 11, 0 12 13, 0 14 15);
+            each_pair!(@ $k $r $other $body 1 8 10, 1 9 11, 1 12 14, 1 13 15);
+            each_pair!(@ $k $r $other $body 2 8 12, 2 9 13, 2 10 14, 2 11 15);
+            each_pair!(@ $k $r $other $body 3 0 8, 3 1 9, 3 2 10, 3 3 11);
+            each_pair!(@ $k $r $other $body 3 4 12, 3 5 13, 3 6 14, 3 7 15);
         }
     };
     (@ $k:ident $r:ident $other:ident $body:block $($qubit:literal $low:literal $high:literal),*) => {
@@ -38,58 +69,52 @@ macro_rules! each_pair {
         })*
     };
 }
+pub(super) use each_pair;
 
-/// Cuts a chunk into rows of equal length.
+/// Runs a body for each qubit inside the lanes, with its number as a constant.
+macro_rules! each_low_qubit {
+    ($low:expr, |$q:ident| $body:expr) => {
+        each_low_qubit!(@ $low, $q $body; 0 1 2 3)
+    };
+    (@ $low:expr, $q:ident $body:expr; $($qubit:literal)*) => {
+        $(if $qubit < $low {
+            const $q: usize = $qubit;
+            $body;
+        })*
+    };
+}
+pub(super) use each_low_qubit;
+
+/// The most lanes that there are, and log2 of it.
+const MOST_LANES: usize = 16;
+pub const MOST_LOW: usize = 4;
+
+/// The tangent of each qubit inside the lanes, with its sign in each lane (no turn where there is no
+/// rotation), for turning forward or back.
 #[inline(always)]
-pub fn split<T, const ROWS: usize>(chunk: &mut [T]) -> [&mut [T]; ROWS] {
-    let mut rows = chunk.chunks_exact_mut(chunk.len() / ROWS);
-    std::array::from_fn(|_| rows.next().expect("as many rows as asked for"))
+pub fn tangents<T: Real, P: Pack<T>>(rotations: &[Rotation<T>], forward: bool) -> [P; MOST_LOW] {
+    let mut tangents = [P::splat(T::ZERO); MOST_LOW];
+    for r in rotations {
+        let up = |k: usize| k >> r.qubit & 1 == 1;
+        let lanes: [T; MOST_LANES] =
+            std::array::from_fn(|k| if up(k) == forward { r.tan } else { -r.tan });
+        // SAFETY: no pack has more lanes.
+        tangents[r.qubit] = unsafe { P::load(lanes.as_ptr()) };
+    }
+    tangents
 }
 
+/// The lanes of a sum.
 #[inline(always)]
-pub fn rotate<T: Real, const FMA: bool, const LANES: usize, const K: usize, const ROWS: usize>(
-    rows: [&mut [T]; ROWS],
-    rotations: &[Rotation<T>; K],
-) {
-    let mut rows = rows.map(|row| row.as_chunks_mut::<LANES>().0);
-    for i in 0..rows[0].len() {
-        one_turn_at_a_time();
-        let mut x: [[T; LANES]; ROWS] = std::array::from_fn(|r| rows[r][i]);
-        each_pair!(ROWS, |k, r, other| {
-            let turn = &rotations[k];
-            (x[r], x[other]) = pair::<T, FMA, LANES>(x[r], x[other], turn.cos, turn.sin);
-        });
-        (0..ROWS).for_each(|r| rows[r][i] = x[r]);
-    }
+pub fn lanes<T: Real, P: Pack<T>>(pack: P) -> impl Iterator<Item = f64> {
+    let mut lanes = [T::ZERO; MOST_LANES];
+    // SAFETY: no pack has more lanes.
+    unsafe { pack.store(lanes.as_mut_ptr()) };
+    lanes.into_iter().take(1 << P::LOG).map(T::to_f64)
 }
 
+/// The product of the rotations' cosines.
 #[inline(always)]
-pub fn unrotate<T: Real, const FMA: bool, const LANES: usize, const K: usize, const ROWS: usize>(
-    psi: [&mut [T]; ROWS],
-    lambda: [&mut [T]; ROWS],
-    rotations: &[Rotation<T>; K],
-    sums: &mut [f64],
-) {
-    let mut psi = psi.map(|row| row.as_chunks_mut::<LANES>().0);
-    let mut lambda = lambda.map(|row| row.as_chunks_mut::<LANES>().0);
-    let mut by_lane = [[T::ZERO; LANES]; K];
-    for i in 0..psi[0].len().min(lambda[0].len()) {
-        one_turn_at_a_time();
-        let mut p: [[T; LANES]; ROWS] = std::array::from_fn(|r| psi[r][i]);
-        let mut l: [[T; LANES]; ROWS] = std::array::from_fn(|r| lambda[r][i]);
-        each_pair!(ROWS, |k, r, other| {
-            let (turn, sum) = (&rotations[k], by_lane[k]);
-            by_lane[k] = std::array::from_fn(|j| {
-                let up = fma::<T, FMA>(l[other][j], p[r][j], sum[j]);
-                fma::<T, FMA>(-l[r][j], p[other][j], up)
-            });
-            (p[r], p[other]) = pair::<T, FMA, LANES>(p[r], p[other], turn.cos, -turn.sin);
-            (l[r], l[other]) = pair::<T, FMA, LANES>(l[r], l[other], turn.cos, -turn.sin);
-        });
-        (0..ROWS).for_each(|r| psi[r][i] = p[r]);
-        (0..ROWS).for_each(|r| lambda[r][i] = l[r]);
-    }
-    for (sum, lanes) in sums.iter_mut().zip(by_lane) {
-        *sum += lanes.into_iter().map(T::to_f64).sum::<f64>();
-    }
+pub fn scale<T: Real>(rotations: &[Rotation<T>]) -> T {
+    rotations.iter().fold(T::ONE, |product, r| product * r.cos)
 }

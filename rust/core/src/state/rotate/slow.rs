@@ -3,11 +3,12 @@
 use super::Rotation;
 use crate::state::real::Real;
 
-pub fn rotate<T: Real>(tile: &mut [T], r: &Rotation<T>) {
-    for i in (0..tile.len()).filter(|i| i >> r.qubit & 1 == 0) {
+pub fn rotate<T: Real>(vector: &mut [T], r: &Rotation<T>) {
+    let (cos, sin) = (r.cos, r.cos * r.tan);
+    for i in (0..vector.len()).filter(|i| i >> r.qubit & 1 == 0) {
         let j = i | 1 << r.qubit;
-        let (x, y) = (tile[i], tile[j]);
-        (tile[i], tile[j]) = (r.cos * x - r.sin * y, r.sin * x + r.cos * y);
+        let (x, y) = (vector[i], vector[j]);
+        (vector[i], vector[j]) = (cos * x - sin * y, sin * x + cos * y);
     }
 }
 
@@ -17,7 +18,7 @@ pub fn unrotate<T: Real>(psi: &mut [T], lambda: &mut [T], r: &Rotation<T>) -> f6
         let j = i | 1 << r.qubit;
         sum += (lambda[j] * psi[i] - lambda[i] * psi[j]).to_f64();
     }
-    let back = Rotation { sin: -r.sin, ..*r };
+    let back = Rotation { tan: -r.tan, ..*r };
     rotate(psi, &back);
     rotate(lambda, &back);
     sum

@@ -1,7 +1,11 @@
 //! One binary, every processor: kernels are compiled for several instruction sets and the best one
 //! that this machine has is chosen when the program runs.
 
+mod pack;
+
 use std::sync::OnceLock;
+
+pub use pack::{Pack, Packed};
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +66,52 @@ pub fn one_turn_at_a_time() {
     }
 }
 
+/// Asks memory for values that will be read soon.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks((64 / size_of::<T>()).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint; it touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
 /// Declares a kernel, generic over [`Real`](crate::state::Real) or not. Its body is compiled once for
 /// each [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
+/// With `<T as P>`, `P` is the level's [`Pack`] of `T`.
 macro_rules! kernel {
+    ($(#[$meta:meta])* fn $name:ident<$t:ident as $p:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+        $(#[$meta])*
+        fn $name<$t: $crate::state::Real>($($arg: $ty),*) {
+            #[inline(always)]
+            fn portable<$t: $crate::state::Real, $p: $crate::simd::Pack<$t>>($($arg: $ty),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,bmi2,popcnt")]
+            fn avx2<$t: $crate::state::Real>($($arg: $ty),*) {
+                portable::<$t, $t::Avx2>($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+            fn avx512<$t: $crate::state::Real>($($arg: $ty),*) {
+                portable::<$t, $t::Avx512>($($arg),*)
+            }
+
+            match $crate::simd::level() {
+                // SAFETY: `level` only names instruction sets that this processor has.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Level::Avx2 => unsafe { avx2($($arg),*) },
+                _ => portable::<$t, $t::Baseline>($($arg),*),
+            }
+        }
+    };
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $crate::simd::kernel! {
             @ ($(#[$meta])*) ($vis) $name ($t: $crate::state::Real) ($t)

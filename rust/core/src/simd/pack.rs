@@ -1,0 +1,202 @@
+//! Vectors of lanes as values, where the compiler needs to be told what stays in registers.
+
+/// A vector of lanes of `T`.
+///
+/// # Safety
+/// Methods may only be called where the processor has the implementation's instructions: inside a
+/// [`kernel!`](super::kernel) that was given this type.
+pub unsafe trait Pack<T>: Copy {
+    /// log2 of the number of lanes.
+    const LOG: usize;
+    /// Whether there are 32 registers rather than 16.
+    const MANY_REGISTERS: bool;
+    /// Reads lanes that start at `from`.
+    ///
+    /// # Safety
+    /// As many numbers as there are lanes must be readable there.
+    unsafe fn load(from: *const T) -> Self;
+    /// Writes lanes to `to`.
+    ///
+    /// # Safety
+    /// As many numbers as there are lanes must be writable there.
+    unsafe fn store(self, to: *mut T);
+    /// The same value in all lanes.
+    fn splat(value: T) -> Self;
+    /// self * a.
+    fn times(self, a: Self) -> Self;
+    /// self * a + b.
+    fn times_plus(self, a: Self, b: Self) -> Self;
+    /// b - self * a.
+    fn times_from(self, a: Self, b: Self) -> Self;
+    /// Each lane's partner in bit `BIT` of its number.
+    fn partner<const BIT: usize>(self) -> Self;
+}
+
+macro_rules! plain {
+    ($type:ty, $log:literal) => {
+        // SAFETY: plain Rust runs everywhere.
+        unsafe impl Pack<$type> for [$type; 1 << $log] {
+            const LOG: usize = $log;
+            const MANY_REGISTERS: bool = cfg!(target_arch = "aarch64");
+            #[inline(always)]
+            unsafe fn load(from: *const $type) -> Self {
+                // SAFETY: readable by the caller's promise.
+                unsafe { from.cast::<Self>().read_unaligned() }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $type) {
+                // SAFETY: writable by the caller's promise.
+                unsafe { to.cast::<Self>().write_unaligned(self) }
+            }
+            #[inline(always)]
+            fn splat(value: $type) -> Self {
+                [value; 1 << $log]
+            }
+            #[inline(always)]
+            fn times(self, a: Self) -> Self {
+                std::array::from_fn(|k| self[k] * a[k])
+            }
+            #[inline(always)]
+            fn times_plus(self, a: Self, b: Self) -> Self {
+                std::array::from_fn(|k| fused(self[k], a[k], b[k]))
+            }
+            #[inline(always)]
+            fn times_from(self, a: Self, b: Self) -> Self {
+                std::array::from_fn(|k| fused(-self[k], a[k], b[k]))
+            }
+            #[inline(always)]
+            fn partner<const BIT: usize>(self) -> Self {
+                std::array::from_fn(|k| self[k ^ 1 << BIT])
+            }
+        }
+    };
+}
+
+/// a * b + c as the baseline does it best.
+#[inline(always)]
+fn fused<T: crate::state::Real>(a: T, b: T, c: T) -> T {
+    crate::state::fma::<T, { super::BASELINE_FMA }>(a, b, c)
+}
+
+plain!(f64, 1);
+plain!(f32, 2);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Pack;
+
+    macro_rules! pack {
+        ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
+         $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
+            // SAFETY: these are the instructions of the level that this type stands for.
+            unsafe impl Pack<$type> for $pack {
+                const LOG: usize = $log;
+                const MANY_REGISTERS: bool = $many;
+                #[inline(always)]
+                unsafe fn load(from: *const $type) -> Self {
+                    // SAFETY: readable by the caller's promise, like the instructions below.
+                    unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut $type) {
+                    // SAFETY: writable by the caller's promise.
+                    unsafe { $store(to, self) }
+                }
+                #[inline(always)]
+                fn splat(value: $type) -> Self {
+                    // SAFETY: the processor has these instructions, as the trait asks for.
+                    unsafe { $splat(value) }
+                }
+                #[inline(always)]
+                fn times(self, a: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $mul(self, a) }
+                }
+                #[inline(always)]
+                fn times_plus(self, a: Self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fmadd(self, a, b) }
+                }
+                #[inline(always)]
+                fn times_from(self, a: Self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fnmadd(self, a, b) }
+                }
+                #[inline(always)]
+                fn partner<const BIT: usize>(self) -> Self {
+                    let $x = self;
+                    // SAFETY: as above.
+                    match BIT {
+                        $($bit => unsafe { $partner },)*
+                        _ => unreachable!("no lane has such a bit"),
+                    }
+                }
+            }
+        };
+    }
+
+    pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_mul_pd
+        _mm512_fmadd_pd _mm512_fnmadd_pd, |x|
+        0 => _mm512_permute_pd::<0x55>(x),
+        1 => _mm512_permutex_pd::<0x4e>(x),
+        2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
+    pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_mul_ps
+        _mm512_fmadd_ps _mm512_fnmadd_ps, |x|
+        0 => _mm512_permute_ps::<0xb1>(x),
+        1 => _mm512_permute_ps::<0x4e>(x),
+        2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
+        3 => _mm512_shuffle_f32x4::<0x4e>(x, x));
+    pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_mul_pd
+        _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
+        0 => _mm256_permute_pd::<0x5>(x),
+        1 => _mm256_permute4x64_pd::<0x4e>(x));
+    pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_mul_ps
+        _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
+        0 => _mm256_permute_ps::<0xb1>(x),
+        1 => _mm256_permute_ps::<0x4e>(x),
+        2 => _mm256_permute2f128_ps::<0x01>(x, x));
+}
+
+/// A number type's vectors at each level.
+pub trait Packed: Sized {
+    /// For [`Level::Baseline`](super::Level::Baseline).
+    type Baseline: Pack<Self>;
+    /// For [`Level::Avx2`](super::Level::Avx2).
+    type Avx2: Pack<Self>;
+    /// For [`Level::Avx512`](super::Level::Avx512).
+    type Avx512: Pack<Self>;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod packed {
+    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+
+    impl super::Packed for f64 {
+        type Baseline = [f64; 2];
+        type Avx2 = __m256d;
+        type Avx512 = __m512d;
+    }
+
+    impl super::Packed for f32 {
+        type Baseline = [f32; 4];
+        type Avx2 = __m256;
+        type Avx512 = __m512;
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod packed {
+    impl super::Packed for f64 {
+        type Baseline = [f64; 2];
+        type Avx2 = [f64; 2];
+        type Avx512 = [f64; 2];
+    }
+
+    impl super::Packed for f32 {
+        type Baseline = [f32; 4];
+        type Avx2 = [f32; 4];
+        type Avx512 = [f32; 4];
+    }
+}

@@ -1,0 +1,150 @@
+//! Amplitudes and the room to work on them.
+
+use aligned_vec::{AVec, ConstAlign};
+use num_complex::Complex;
+
+use super::real::Real;
+use super::simulate::Program;
+use super::tiles::Shared;
+use crate::parallel::{Threads, sum_pieces};
+
+/// An array of 2^n numbers that starts on a cache line.
+pub type Array<T> = AVec<T, ConstAlign<64>>;
+
+/// Amplitudes, real and imaginary parts apart.
+#[derive(Debug, Clone)]
+pub struct Vector<T> {
+    /// Real parts.
+    pub re: Array<T>,
+    /// Imaginary parts; whatever stands here means nothing while `is_real`.
+    pub im: Array<T>,
+    /// Whether all amplitudes are real, as they are until the first phase: half the work.
+    pub is_real: bool,
+    /// The angle of a phase of the whole, which is not multiplied in.
+    pub turned: f64,
+}
+
+impl<T: Real> Vector<T> {
+    /// Zeros on `n_qubits` qubits.
+    pub fn zeros(n_qubits: usize) -> Self {
+        Self { re: array(n_qubits), im: array(n_qubits), is_real: true, turned: 0.0 }
+    }
+
+    /// The parts that are in use.
+    pub fn parts(&mut self) -> impl Iterator<Item = &mut Array<T>> {
+        [&mut self.re, &mut self.im].into_iter().take(if self.is_real { 1 } else { 2 })
+    }
+
+    /// Makes the imaginary part a part in use.
+    pub fn make_complex(&mut self) {
+        if self.is_real {
+            self.im.fill(T::ZERO);
+            self.is_real = false;
+        }
+    }
+
+    /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude.
+    pub fn set_scaled(&mut self, other: &mut Self, factors: &[f64], shift: f64) {
+        self.is_real = other.is_real;
+        for (part, from) in self.parts().zip(other.parts()) {
+            for ((x, y), f) in part.iter_mut().zip(from.iter()).zip(factors) {
+                *x = T::from_f64(f - shift) * *y;
+            }
+        }
+    }
+
+    /// Writes |amplitude|^2 of every outcome.
+    pub fn probabilities(&self, out: &mut [f64], threads: Threads) {
+        let shared = Shared::new(out);
+        sum_pieces(threads, self.re.len(), |range| {
+            // SAFETY: pieces do not overlap.
+            let out = unsafe { shared.piece(range.clone()) };
+            for (q, x) in out.iter_mut().zip(&self.re[range.clone()]) {
+                *q = x.to_f64() * x.to_f64();
+            }
+            if !self.is_real {
+                for (q, y) in out.iter_mut().zip(&self.im[range]) {
+                    *q += y.to_f64() * y.to_f64();
+                }
+            }
+            0.0
+        });
+    }
+
+    /// The amplitudes as complex numbers.
+    pub fn amplitudes(&self) -> impl Iterator<Item = Complex<T>> + '_ {
+        let (sin, cos) = self.turned.sin_cos();
+        let (c, s) = (T::from_f64(cos), T::from_f64(sin));
+        let (real, turned) = (self.is_real, self.turned != 0.0);
+        self.re.iter().zip(self.im.iter()).map(move |(x, y)| {
+            let (x, y) = (*x, if real { T::ZERO } else { *y });
+            if turned { Complex::new(c * x - s * y, s * x + c * y) } else { Complex::new(x, y) }
+        })
+    }
+}
+
+fn array<T: Real>(n_qubits: usize) -> Array<T> {
+    let mut array = AVec::new(64);
+    array.resize(1 << n_qubits, T::ZERO);
+    array
+}
+
+/// What one thread works on.
+pub(super) struct TileRoom<T> {
+    /// A tile of the state.
+    pub psi: Vector<T>,
+    /// The same tile of its cotangent.
+    pub lambda: Vector<T>,
+    /// Room for permutations.
+    pub spare: Array<T>,
+}
+
+impl<T: Real> TileRoom<T> {
+    /// Room for tiles of so many qubits, or, for a state that is one tile, only for permuting it.
+    fn new(tile_qubits: usize, is_whole: bool) -> Self {
+        let vector = || if is_whole { Vector::zeros(0) } else { Vector::zeros(tile_qubits) };
+        Self { psi: vector(), lambda: vector(), spare: array(tile_qubits) }
+    }
+}
+
+/// Room for the tiles of a program's sweeps, for each thread.
+pub struct Rooms<T> {
+    tile_qubits: usize,
+    is_whole: bool,
+    rooms: Vec<TileRoom<T>>,
+}
+
+impl<T: Real> Rooms<T> {
+    /// None yet: they are made when first needed.
+    pub fn new(program: &Program) -> Self {
+        let (tile_qubits, is_whole) = (program.tile_qubits(), program.is_small());
+        Self { tile_qubits, is_whole, rooms: Vec::new() }
+    }
+
+    /// One for each thread.
+    pub(super) fn get(&mut self, threads: Threads) -> &mut [TileRoom<T>] {
+        let n = threads.number();
+        while self.rooms.len() < n {
+            self.rooms.push(TileRoom::new(self.tile_qubits, self.is_whole));
+        }
+        &mut self.rooms[..n]
+    }
+}
+
+/// What a thread needs to run states one after the other.
+pub struct Workspace<T> {
+    /// The state.
+    pub psi: Vector<T>,
+    /// Its cotangent in the backward pass.
+    pub lambda: Vector<T>,
+    /// Room for tiles of them.
+    pub rooms: Rooms<T>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Room for a program's states.
+    pub fn new(program: &Program) -> Self {
+        let n = program.plan().n_qubits();
+        Self { psi: Vector::zeros(n), lambda: Vector::zeros(n), rooms: Rooms::new(program) }
+    }
+}
