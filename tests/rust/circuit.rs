@@ -169,7 +169,7 @@ fn real_states_and_products_have_the_same_gradients() {
 /// States large enough for several tiles, tables and tasks, with gates on every qubit.
 #[test]
 fn large_states_are_right_and_the_same_on_any_number_of_threads() {
-    for n in [12, 13, 14, 15] {
+    for n in [12, 13, 14, 15, 17] {
         let picks: Vec<_> =
             (0..90).map(|i| (i * 31 + 7, i * 17, i * 5 + 3, (i * 11) as u8)).collect();
         let mut circuit = random_circuit(n, &picks);

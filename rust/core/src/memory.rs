@@ -24,6 +24,26 @@ pub fn check(what: impl Into<String>, needed: u64, hint: &'static str) -> Result
     Err(Error::Memory { what: what.into(), needed, available, hint })
 }
 
+/// Asks the system for large pages under a large array that has not been written to yet: a sweep
+/// over a state jumps from page to page, and the processor can only remember where so many are.
+pub fn prefer_large_pages<T>(start: *const T, len: usize) {
+    const PAGE: usize = 2 << 20;
+    let first = start.addr().next_multiple_of(PAGE);
+    let end = (start.addr() + len * size_of::<T>()) / PAGE * PAGE;
+    if first < end {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range lies inside the array. The call changes how the memory is backed, not
+        // what is in it, and it may fail.
+        unsafe {
+            libc::madvise(
+                start.with_addr(first).cast_mut().cast(),
+                end - first,
+                libc::MADV_HUGEPAGE,
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,9 @@ pub struct Pass {
     pub stages: Vec<Stage>,
 }
 
-/// Tiles that fit a second-level cache beside their cotangent's: log2 of their amplitudes.
-const TILES: std::ops::RangeInclusive<usize> = 13..=15;
+/// log2 of the amplitudes of a tile: 128 KiB to 1 MiB of doubles, for a second-level cache. The
+/// largest only pay where they save sweeps.
+const TILES: std::ops::RangeInclusive<usize> = 13..=16;
 /// States of at most this many qubits are one tile.
 const ONE_TILE: usize = 14;
 /// The lowest qubits, that every tile holds: two cache lines of doubles travel together.
@@ -29,7 +30,9 @@ pub fn passes(plan: &Plan) -> Vec<Pass> {
     if n <= ONE_TILE {
         return vec![Pass { qubits: (0..n).collect(), stages: plan.stages().to_vec() }];
     }
-    let candidates = TILES.map(|tile| deal(plan, tile));
+    // Enough tiles for several threads.
+    let sizes = TILES.filter(|tile| tile == TILES.start() || tile + 3 <= n);
+    let candidates = sizes.map(|tile| deal(plan, tile));
     candidates.min_by_key(Vec::len).expect("sizes to choose from")
 }
 
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn layers_of_neighbours_share_sweeps() {
-        for n in 15..=22 {
+        for n in 15..=23 {
             let passes = passes(&layered(n, 4));
             assert!(passes.len() <= 2, "{n} qubits: {} sweeps", passes.len());
         }

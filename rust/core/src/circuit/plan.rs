@@ -130,7 +130,8 @@ impl Stage {
         match self {
             Self::Rotate(turns) => turns.iter().map(|t| Self::Rotate(vec![t.clone()])).collect(),
             Self::Phase(phase) => {
-                let linear = phase.linear.iter().map(|(q, t)| PhasePolynomial::of_bit(*q, t.clone()));
+                let linear =
+                    phase.linear.iter().map(|(q, t)| PhasePolynomial::of_bit(*q, t.clone()));
                 let pairs = phase.pairs.iter();
                 let pairs = pairs.map(|((q, r), t)| PhasePolynomial::of_pair(*q, *r, t.clone()));
                 let silent = phase.silent;

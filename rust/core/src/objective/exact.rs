@@ -26,8 +26,11 @@ pub fn exact(
     let n = problem.n_weights();
     let at_once = side_by_side(batch, program.is_small());
     program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
-    let room =
-        || Room { states: Workspace::new(program), q: vec![0.0; 1 << n], cotangent: vec![0.0; 1 << n] };
+    let room = || Room {
+        states: Workspace::new(program),
+        q: vec![0.0; 1 << n],
+        cotangent: vec![0.0; 1 << n],
+    };
     map_batch(batch, program.is_small(), room, |room, i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];
         evaluate(program, problem, objective, params, room, threads)

@@ -5,7 +5,7 @@ mod pack;
 
 use std::sync::OnceLock;
 
-pub use pack::{Pack, Packed};
+pub use pack::{MOST_LANES, MOST_LOG, Pack, Packed, lanes};
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

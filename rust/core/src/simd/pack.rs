@@ -22,6 +22,8 @@ pub unsafe trait Pack<T>: Copy {
     unsafe fn store(self, to: *mut T);
     /// The same value in all lanes.
     fn splat(value: T) -> Self;
+    /// self + a.
+    fn plus(self, a: Self) -> Self;
     /// self * a.
     fn times(self, a: Self) -> Self;
     /// self * a + b.
@@ -51,6 +53,10 @@ macro_rules! plain {
             #[inline(always)]
             fn splat(value: $type) -> Self {
                 [value; 1 << $log]
+            }
+            #[inline(always)]
+            fn plus(self, a: Self) -> Self {
+                std::array::from_fn(|k| self[k] + a[k])
             }
             #[inline(always)]
             fn times(self, a: Self) -> Self {
@@ -89,7 +95,7 @@ mod x86 {
 
     macro_rules! pack {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
-         $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
+         $add:ident $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
             // SAFETY: these are the instructions of the level that this type stands for.
             unsafe impl Pack<$type> for $pack {
                 const LOG: usize = $log;
@@ -108,6 +114,11 @@ mod x86 {
                 fn splat(value: $type) -> Self {
                     // SAFETY: the processor has these instructions, as the trait asks for.
                     unsafe { $splat(value) }
+                }
+                #[inline(always)]
+                fn plus(self, a: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $add(self, a) }
                 }
                 #[inline(always)]
                 fn times(self, a: Self) -> Self {
@@ -137,22 +148,26 @@ mod x86 {
         };
     }
 
-    pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd _mm512_mul_pd
+    pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
+        _mm512_add_pd _mm512_mul_pd
         _mm512_fmadd_pd _mm512_fnmadd_pd, |x|
         0 => _mm512_permute_pd::<0x55>(x),
         1 => _mm512_permutex_pd::<0x4e>(x),
         2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
-    pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps _mm512_mul_ps
+    pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
+        _mm512_add_ps _mm512_mul_ps
         _mm512_fmadd_ps _mm512_fnmadd_ps, |x|
         0 => _mm512_permute_ps::<0xb1>(x),
         1 => _mm512_permute_ps::<0x4e>(x),
         2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
         3 => _mm512_shuffle_f32x4::<0x4e>(x, x));
-    pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd _mm256_mul_pd
+    pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd
+        _mm256_add_pd _mm256_mul_pd
         _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
         0 => _mm256_permute_pd::<0x5>(x),
         1 => _mm256_permute4x64_pd::<0x4e>(x));
-    pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps _mm256_mul_ps
+    pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps
+        _mm256_add_ps _mm256_mul_ps
         _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
         0 => _mm256_permute_ps::<0xb1>(x),
         1 => _mm256_permute_ps::<0x4e>(x),
@@ -199,4 +214,18 @@ mod packed {
         type Avx2 = [f32; 4];
         type Avx512 = [f32; 4];
     }
+}
+
+/// The most lanes that a pack has, and log2 of it.
+pub const MOST_LANES: usize = 16;
+/// log2 of [`MOST_LANES`].
+pub const MOST_LOG: usize = 4;
+
+/// The lanes one by one, in double precision.
+#[inline(always)]
+pub fn lanes<T: crate::state::Real, P: Pack<T>>(pack: P) -> impl Iterator<Item = f64> {
+    let mut lanes = [T::ZERO; MOST_LANES];
+    // SAFETY: no pack has more lanes.
+    unsafe { pack.store(lanes.as_mut_ptr()) };
+    lanes.into_iter().take(1 << P::LOG).map(T::to_f64)
 }

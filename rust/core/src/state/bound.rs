@@ -61,7 +61,10 @@ impl Step {
 pub enum Bound<'a, T> {
     Rotate(Rotations<T>),
     Phase(Phases<T>),
-    Permute { forward: &'a Gather, backward: &'a Gather },
+    Permute {
+        forward: &'a Gather,
+        backward: &'a Gather,
+    },
     /// A phase that is not asked for.
     Nothing,
 }

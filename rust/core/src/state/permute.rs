@@ -124,5 +124,21 @@ macro_rules! gather_vectors {
     };
 }
 
-gather_vectors!(f64, 8, u64, _mm512_set1_epi64, _mm512_loadu_pd, _mm512_permutex2var_pd, _mm512_storeu_pd);
-gather_vectors!(f32, 16, u32, _mm512_set1_epi32, _mm512_loadu_ps, _mm512_permutex2var_ps, _mm512_storeu_ps);
+gather_vectors!(
+    f64,
+    8,
+    u64,
+    _mm512_set1_epi64,
+    _mm512_loadu_pd,
+    _mm512_permutex2var_pd,
+    _mm512_storeu_pd
+);
+gather_vectors!(
+    f32,
+    16,
+    u32,
+    _mm512_set1_epi32,
+    _mm512_loadu_ps,
+    _mm512_permutex2var_ps,
+    _mm512_storeu_ps
+);

@@ -10,7 +10,7 @@ use num_complex::Complex64;
 
 use super::real::{Real, fma};
 use crate::circuit::PhasePolynomial;
-use crate::simd::{kernel, one_turn_at_a_time};
+use crate::simd::{kernel, lanes, one_turn_at_a_time};
 
 /// log2 of a table's length: with its sums it stays in the first-level cache.
 const LOW: usize = 9;
@@ -107,16 +107,24 @@ impl<T: Real> Phases<T> {
         let psi = psi_re.zip(psi_im);
         let lambda = lambda_re.zip(lambda_im);
         // Sums of the overlap over rows for each low setting, and over low settings for each row.
-        let mut by_low = vec![0.0; tables.re.len()];
+        let mut by_low = vec![T::ZERO; tables.re.len()];
         let mut by_row = Vec::with_capacity(tables.rows.len());
         for (row, ((psi_re, psi_im), (lambda_re, lambda_im))) in psi.zip(lambda).enumerate() {
             let factor = (tables.rows[row] * outside).conj();
-            let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
             let table = self.table(row);
-            let sums = &mut by_low[table.clone()];
-            let (u, v) = (&tables.re[table.clone()], &tables.im[table]);
-            by_row.push(unturn(psi_re, psi_im, lambda_re, lambda_im, u, v, c, s, sums));
+            let mut row = Row {
+                psi_re,
+                psi_im,
+                lambda_re,
+                lambda_im,
+                table_re: &tables.re[table.clone()],
+                table_im: &tables.im[table.clone()],
+                factor: [T::from_f64(factor.re), T::from_f64(factor.im)],
+                by_low: &mut by_low[table],
+            };
+            unturn(&mut row, &mut by_row);
         }
+        let by_low = by_low.into_iter().map(T::to_f64).collect();
         self.read(tile, by_low, by_row, derivatives);
     }
 
@@ -231,7 +239,8 @@ fn fill_table<T: Real>(re: &mut [T], im: &mut [T], angles: &[f64], pairs: &[&Pai
         turn_all(new_re, new_im, *angle);
         // Bit q is the highest so far: its pairs with lower bits act on the new half alone.
         for pair in pairs.iter().filter(|p| p.1 == q) {
-            let halves = new_re.chunks_exact_mut(2 << pair.0).zip(new_im.chunks_exact_mut(2 << pair.0));
+            let halves =
+                new_re.chunks_exact_mut(2 << pair.0).zip(new_im.chunks_exact_mut(2 << pair.0));
             for (re, im) in halves {
                 turn_all(&mut re[1 << pair.0..], &mut im[1 << pair.0..], pair.2);
             }
@@ -292,43 +301,69 @@ kernel! {
     }
 }
 
+/// One row of a state and its cotangent.
+struct Row<'a, T> {
+    psi_re: &'a mut [T],
+    psi_im: &'a mut [T],
+    lambda_re: &'a mut [T],
+    lambda_im: &'a mut [T],
+    /// The row's table.
+    table_re: &'a [T],
+    table_im: &'a [T],
+    /// The factor that the table's conjugate is multiplied by.
+    factor: [T; 2],
+    /// What the overlap is added to.
+    by_low: &'a mut [T],
+}
+
 kernel! {
-    /// Multiplies rows of a state and its cotangent by their table's conjugate times the factor
-    /// (c, s), adds their overlap Im(conj(lambda) psi) to `sums` and returns its total.
-    fn unturn<T>(
-        psi_re: &mut [T],
-        psi_im: &mut [T],
-        lambda_re: &mut [T],
-        lambda_im: &mut [T],
-        table_re: &[T],
-        table_im: &[T],
-        c: T,
-        s: T,
-        sums: &mut [f64],
-    ) -> f64 {
-        const LANES: usize = 8;
-        let len = sums.len();
-        let mut total = [0.0; LANES];
-        let (psi_re, psi_im) = (&mut psi_re[..len], &mut psi_im[..len]);
-        let (lambda_re, lambda_im) = (&mut lambda_re[..len], &mut lambda_im[..len]);
-        let (table_re, table_im) = (&table_re[..len], &table_im[..len]);
-        // Rows shorter than the lanes belong to states of a few qubits.
-        let lanes = LANES.min(len);
-        for start in (0..len).step_by(lanes) {
-            one_turn_at_a_time();
-            for k in 0..lanes {
-                let i = start + k;
-                let (u, v) = (table_re[i], table_im[i]);
-                let (u, v) = (fma::<T, FMA>(s, v, c * u), fma::<T, FMA>(s, u, -(c * v)));
-                let (a, b, x, y) = (psi_re[i], psi_im[i], lambda_re[i], lambda_im[i]);
-                let overlap = fma::<T, FMA>(x, b, -(y * a)).to_f64();
-                sums[i] += overlap;
-                total[k] += overlap;
-                (psi_re[i], psi_im[i]) = (fma::<T, FMA>(-v, b, u * a), fma::<T, FMA>(v, a, u * b));
-                (lambda_re[i], lambda_im[i]) =
-                    (fma::<T, FMA>(-v, y, u * x), fma::<T, FMA>(v, x, u * y));
+    /// Multiplies a row by its phases' conjugates, adds its overlap Im(conj(lambda) psi) to
+    /// `by_low` and appends the overlap's total to `by_row`.
+    fn unturn<T as P>(row: &mut Row<'_, T>, by_row: &mut Vec<f64>) {
+        let len = row.by_low.len();
+        let all = [&row.psi_re, &row.psi_im, &row.lambda_re, &row.lambda_im];
+        assert!(all.iter().all(|part| part.len() == len));
+        assert!(row.table_re.len() == len && row.table_im.len() == len);
+        if len < 1 << P::LOG {
+            by_row.push(unturn_short(row));
+            return;
+        }
+        let [c, s] = row.factor.map(P::splat);
+        let mut total = P::splat(T::ZERO);
+        for i in (0..len).step_by(1 << P::LOG) {
+            // SAFETY: all slices have this length, a power of two of at least a pack's.
+            unsafe {
+                let (u, v) = (P::load(&raw const row.table_re[i]), P::load(&raw const row.table_im[i]));
+                let (u, v) = (c.times_plus(u, s.times(v)), c.times_from(v, s.times(u)));
+                let (a, b) = (P::load(&raw const row.psi_re[i]), P::load(&raw const row.psi_im[i]));
+                let (x, y) =
+                    (P::load(&raw const row.lambda_re[i]), P::load(&raw const row.lambda_im[i]));
+                let overlap = y.times_from(a, x.times(b));
+                total = total.plus(overlap);
+                overlap.plus(P::load(&raw const row.by_low[i])).store(&raw mut row.by_low[i]);
+                v.times_from(b, u.times(a)).store(&raw mut row.psi_re[i]);
+                v.times_plus(a, u.times(b)).store(&raw mut row.psi_im[i]);
+                v.times_from(y, u.times(x)).store(&raw mut row.lambda_re[i]);
+                v.times_plus(x, u.times(y)).store(&raw mut row.lambda_im[i]);
             }
         }
-        total.iter().sum()
+        by_row.push(lanes(total).sum());
     }
+}
+
+/// The same for rows shorter than the lanes.
+fn unturn_short<T: Real>(row: &mut Row<'_, T>) -> f64 {
+    let [c, s] = row.factor;
+    let mut total = 0.0;
+    for i in 0..row.by_low.len() {
+        let (u, v) = (row.table_re[i], row.table_im[i]);
+        let (u, v) = (c * u + s * v, s * u - c * v);
+        let (a, b, x, y) = (row.psi_re[i], row.psi_im[i], row.lambda_re[i], row.lambda_im[i]);
+        let overlap = x * b - y * a;
+        row.by_low[i] += overlap;
+        total += overlap.to_f64();
+        (row.psi_re[i], row.psi_im[i]) = (u * a - v * b, u * b + v * a);
+        (row.lambda_re[i], row.lambda_im[i]) = (u * x - v * y, u * y + v * x);
+    }
+    total
 }

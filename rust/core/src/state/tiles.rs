@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn tiles_hold_every_amplitude_once_and_come_back_where_they_were() {
-        for (n, tile) in [(6, vec![0, 1, 4]), (5, vec![1, 3]), (7, vec![0, 1, 2, 3]), (3, vec![0, 1, 2])] {
+        for (n, tile) in
+            [(6, vec![0, 1, 4]), (5, vec![1, 3]), (7, vec![0, 1, 2, 3]), (3, vec![0, 1, 2])]
+        {
             let layout = Layout::new(n, &tile);
             let state: Vec<f64> = (0..1usize << n).map(|i| i as f64).collect();
             let mut copy = vec![0.0; 1 << n];

@@ -6,6 +6,7 @@ use num_complex::Complex;
 use super::real::Real;
 use super::simulate::Program;
 use super::tiles::Shared;
+use crate::memory;
 use crate::parallel::{Threads, sum_pieces};
 
 /// An array of 2^n numbers that starts on a cache line.
@@ -84,7 +85,8 @@ impl<T: Real> Vector<T> {
 }
 
 fn array<T: Real>(n_qubits: usize) -> Array<T> {
-    let mut array = AVec::new(64);
+    let mut array = AVec::with_capacity(64, 1 << n_qubits);
+    memory::prefer_large_pages(array.as_ptr(), array.capacity());
     array.resize(1 << n_qubits, T::ZERO);
     array
 }

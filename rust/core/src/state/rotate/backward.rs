@@ -1,8 +1,8 @@
 //! Undoing rotations on a state and its cotangent together, reading the angles' derivatives.
 
-use super::rows::{MOST_LOW, Rows, each_low_qubit, each_pair, lanes, scale, tangents};
+use super::rows::{Rows, each_low_qubit, each_pair, scale, tangents};
 use super::{BLOCK, Rotation, slow};
-use crate::simd::Pack;
+use crate::simd::{MOST_LOG, Pack, lanes};
 use crate::state::real::Real;
 
 #[inline(always)]
@@ -44,15 +44,11 @@ fn groups<T: Real, P: Pack<T>>(
         let (first, rest) = above.split_at(above.len() % 3);
         let (first_sums, rest_sums) = sums.split_at_mut(first.len());
         match first {
-            [] => group::<T, P, true, 0, 1>(
-                psi, lambda, inside, inside_sums, &[], first_sums,
-            ),
-            [a] => group::<T, P, true, 1, 2>(
-                psi, lambda, inside, inside_sums, &[*a], first_sums,
-            ),
-            [a, b, ..] => group::<T, P, true, 2, 4>(
-                psi, lambda, inside, inside_sums, &[*a, *b], first_sums,
-            ),
+            [] => group::<T, P, true, 0, 1>(psi, lambda, inside, inside_sums, &[], first_sums),
+            [a] => group::<T, P, true, 1, 2>(psi, lambda, inside, inside_sums, &[*a], first_sums),
+            [a, b, ..] => {
+                group::<T, P, true, 2, 4>(psi, lambda, inside, inside_sums, &[*a, *b], first_sums)
+            }
         }
         (above, sums) = (rest, rest_sums);
     }
@@ -61,15 +57,11 @@ fn groups<T: Real, P: Pack<T>>(
         let (first, rest) = above.split_at(n);
         let (first_sums, rest_sums) = sums.split_at_mut(n);
         match first {
-            [a] => group::<T, P, false, 1, 2>(
-                psi, lambda, &[], &mut [], &[*a], first_sums,
-            ),
-            [a, b] => group::<T, P, false, 2, 4>(
-                psi, lambda, &[], &mut [], &[*a, *b], first_sums,
-            ),
-            [a, b, c, ..] => group::<T, P, false, 3, 8>(
-                psi, lambda, &[], &mut [], &[*a, *b, *c], first_sums,
-            ),
+            [a] => group::<T, P, false, 1, 2>(psi, lambda, &[], &mut [], &[*a], first_sums),
+            [a, b] => group::<T, P, false, 2, 4>(psi, lambda, &[], &mut [], &[*a, *b], first_sums),
+            [a, b, c, ..] => {
+                group::<T, P, false, 3, 8>(psi, lambda, &[], &mut [], &[*a, *b, *c], first_sums)
+            }
             [] => unreachable!("a group has at least one qubit"),
         }
         (above, sums) = (rest, rest_sums);
@@ -92,7 +84,7 @@ fn group<T: Real, P: Pack<T>, const INSIDE: bool, const K: usize, const ROWS: us
         tan[k] = P::splat(above[k].tan);
     }
     let scale = P::splat(scale(inside) * scale(above));
-    let mut low_sums = [P::splat(T::ZERO); MOST_LOW];
+    let mut low_sums = [P::splat(T::ZERO); MOST_LOG];
     let mut above_sums = [P::splat(T::ZERO); K];
     let n_sets = rows.n_sets(psi.len().min(lambda.len()) >> P::LOG);
     let (psi, lambda) = (psi.as_mut_ptr(), lambda.as_mut_ptr());
@@ -144,10 +136,10 @@ fn group<T: Real, P: Pack<T>, const INSIDE: bool, const K: usize, const ROWS: us
     for (r, sum) in inside.iter().zip(inside_sums) {
         // lambda_1 psi_0 counts up, lambda_0 psi_1 down.
         let sign = |k: usize| if k >> r.qubit & 1 == 1 { 1.0 } else { -1.0 };
-        let signed = lanes::<T, P>(low_sums[r.qubit]).enumerate().map(|(k, x)| sign(k) * x);
+        let signed = lanes(low_sums[r.qubit]).enumerate().map(|(k, x)| sign(k) * x);
         *sum += squared(r) * signed.sum::<f64>();
     }
     for ((r, sum), above) in above.iter().zip(sums).zip(above_sums) {
-        *sum += squared(r) * lanes::<T, P>(above).sum::<f64>();
+        *sum += squared(r) * lanes(above).sum::<f64>();
     }
 }

@@ -23,11 +23,7 @@ pub fn rotate<T: Real, P: Pack<T>>(vector: &mut [T], rotations: &[Rotation<T>]) 
 
 /// Rotates a few qubits at a time, those inside the lanes together with the first above them.
 #[inline(always)]
-fn groups<T: Real, P: Pack<T>>(
-    block: &mut [T],
-    inside: &[Rotation<T>],
-    mut above: &[Rotation<T>],
-) {
+fn groups<T: Real, P: Pack<T>>(block: &mut [T], inside: &[Rotation<T>], mut above: &[Rotation<T>]) {
     let most = if P::MANY_REGISTERS { 4 } else { 3 };
     if !inside.is_empty() {
         // What is left over of full groups.

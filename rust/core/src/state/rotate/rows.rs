@@ -1,7 +1,7 @@
 //! Rows of lanes held in registers, and the qubits inside the lanes.
 
 use super::Rotation;
-use crate::simd::Pack;
+use crate::simd::{MOST_LANES, MOST_LOG, Pack};
 use crate::state::real::Real;
 
 /// The places of the vectors that `K` qubits above the lanes mix, and how to find all such sets.
@@ -85,15 +85,11 @@ macro_rules! each_low_qubit {
 }
 pub(super) use each_low_qubit;
 
-/// The most lanes that there are, and log2 of it.
-const MOST_LANES: usize = 16;
-pub const MOST_LOW: usize = 4;
-
 /// The tangent of each qubit inside the lanes, with its sign in each lane (no turn where there is no
 /// rotation), for turning forward or back.
 #[inline(always)]
-pub fn tangents<T: Real, P: Pack<T>>(rotations: &[Rotation<T>], forward: bool) -> [P; MOST_LOW] {
-    let mut tangents = [P::splat(T::ZERO); MOST_LOW];
+pub fn tangents<T: Real, P: Pack<T>>(rotations: &[Rotation<T>], forward: bool) -> [P; MOST_LOG] {
+    let mut tangents = [P::splat(T::ZERO); MOST_LOG];
     for r in rotations {
         let up = |k: usize| k >> r.qubit & 1 == 1;
         let lanes: [T; MOST_LANES] =
@@ -102,15 +98,6 @@ pub fn tangents<T: Real, P: Pack<T>>(rotations: &[Rotation<T>], forward: bool) -
         tangents[r.qubit] = unsafe { P::load(lanes.as_ptr()) };
     }
     tangents
-}
-
-/// The lanes of a sum.
-#[inline(always)]
-pub fn lanes<T: Real, P: Pack<T>>(pack: P) -> impl Iterator<Item = f64> {
-    let mut lanes = [T::ZERO; MOST_LANES];
-    // SAFETY: no pack has more lanes.
-    unsafe { pack.store(lanes.as_mut_ptr()) };
-    lanes.into_iter().take(1 << P::LOG).map(T::to_f64)
 }
 
 /// The product of the rotations' cosines.
