@@ -1,18 +1,18 @@
 //! Circuits and their states.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use num_complex::Complex;
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use numpy::{Element, PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
-use qhypernet_core::parallel::{map_batch, side_by_side};
+use qhypernet_core::parallel::{Threads, map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
 use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, adjoint, sample};
 use qhypernet_core::{Error, error, memory};
 
-use crate::convert::{array, compute, slice, to_python};
+use crate::convert::{array, compute, compute_here, filled, slice, to_python};
 
 type Row = (&'static str, Vec<usize>, Option<usize>, Option<f64>);
 
@@ -106,23 +106,32 @@ impl Circuit {
     ) -> PyResult<State> {
         let program = self.program()?;
         let params = slice("params", &params)?.to_vec();
-        compute(py, || {
+        let work = || {
             error::check_len("params", batch * program.plan().n_params(), params.len())?;
             error::check_finite("params", &params)?;
             let vectors = if single {
-                Vectors::Single(run(&program, &params, batch)?)
+                Vectors::Single(RwLock::new(run(&program, &params, batch)?))
             } else {
-                Vectors::Double(run(&program, &params, batch)?)
+                Vectors::Double(RwLock::new(run(&program, &params, batch)?))
             };
             Ok(State { program: program.clone(), params, batch, vectors })
-        })
+        };
+        let is_short = batch == 1 && program.is_small();
+        if is_short { compute_here(py, work) } else { compute(py, work) }
     }
 }
 
 enum Vectors {
-    Single(Vec<Vector<f32>>),
-    Double(Vec<Vector<f64>>),
+    Single(Held<f32>),
+    Double(Held<f64>),
 }
+
+/// A batch of vectors, or none after a gradient has used them up.
+type Held<T> = RwLock<Vec<Vector<T>>>;
+
+/// From so many qubits on, a gradient works on the state itself instead of on a copy, and the state
+/// is run again should it be asked for.
+const LARGE_QUBITS: usize = 22;
 
 /// A batch of states.
 #[pyclass(module = "qhypernet._core", frozen)]
@@ -141,23 +150,21 @@ impl State {
     }
 
     fn probabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
-        let values = compute(py, || match &self.vectors {
-            Vectors::Single(vectors) => self.all_probabilities(vectors),
-            Vectors::Double(vectors) => self.all_probabilities(vectors),
-        })?;
-        array(py, values, &[self.batch, self.dim()])
+        let batch = self.batch as f64;
+        self.program
+            .check_memory::<f64>("a table of probabilities", 0.5 * batch)
+            .map_err(to_python)?;
+        filled(py, &[self.batch, self.dim()], self.is_short(), |out| match &self.vectors {
+            Vectors::Single(held) => self.all_probabilities(held, out),
+            Vectors::Double(held) => self.all_probabilities(held, out),
+        })
     }
 
     fn statevector<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let shape = [self.batch, self.dim()];
-        Ok(match &self.vectors {
-            Vectors::Single(vectors) => {
-                array(py, compute(py, || self.all_amplitudes(vectors))?, &shape)?.into_any()
-            }
-            Vectors::Double(vectors) => {
-                array(py, compute(py, || self.all_amplitudes(vectors))?, &shape)?.into_any()
-            }
-        })
+        match &self.vectors {
+            Vectors::Single(held) => self.all_amplitudes(py, held),
+            Vectors::Double(held) => self.all_amplitudes(py, held),
+        }
     }
 
     fn sample<'py>(
@@ -175,10 +182,10 @@ impl State {
             let bytes = (self.batch * (n + 8)) as u64;
             let bytes = bytes.saturating_mul(shots as u64);
             memory::check("a sample of this size", bytes, "take fewer shots")?;
-            Ok(match &self.vectors {
-                Vectors::Single(vectors) => self.all_samples(vectors, shots, seed),
-                Vectors::Double(vectors) => self.all_samples(vectors, shots, seed),
-            })
+            match &self.vectors {
+                Vectors::Single(held) => self.all_samples(held, shots, seed),
+                Vectors::Double(held) => self.all_samples(held, shots, seed),
+            }
         })?;
         array(py, bits, &[self.batch, shots, n])
     }
@@ -197,13 +204,14 @@ impl State {
                 cotangent.len()
             )));
         }
-        let gradient = compute(py, || {
+        let work = || {
             error::check_finite("cotangent", cotangent)?;
             match &self.vectors {
-                Vectors::Single(vectors) => self.all_gradients(vectors, cotangent),
-                Vectors::Double(vectors) => self.all_gradients(vectors, cotangent),
+                Vectors::Single(held) => self.all_gradients(held, cotangent),
+                Vectors::Double(held) => self.all_gradients(held, cotangent),
             }
-        })?;
+        };
+        let gradient = if self.is_short() { compute_here(py, work) } else { compute(py, work) }?;
         array(py, gradient, &[self.batch, self.program.plan().n_params()])
     }
 }
@@ -230,22 +238,69 @@ impl State {
         &self.params[i * n..(i + 1) * n]
     }
 
-    fn all_probabilities<T: Real>(&self, vectors: &[Vector<T>]) -> Result<Vec<f64>, Error> {
-        self.program.check_memory::<f64>("a table of probabilities", 0.5 * self.batch as f64)?;
-        let mut all = vec![0.0; self.batch * self.dim()];
-        for (vector, out) in vectors.iter().zip(all.chunks_exact_mut(self.dim())) {
-            vector.probabilities(out, qhypernet_core::parallel::Threads::Pool);
+    /// The vectors, run again if a gradient has used them up.
+    fn look<'a, T: Real>(
+        &self,
+        held: &'a Held<T>,
+    ) -> Result<RwLockReadGuard<'a, Vec<Vector<T>>>, Error> {
+        loop {
+            let vectors = held.read().unwrap_or_else(PoisonError::into_inner);
+            if !vectors.is_empty() {
+                return Ok(vectors);
+            }
+            drop(vectors);
+            let mut vectors = held.write().unwrap_or_else(PoisonError::into_inner);
+            if vectors.is_empty() {
+                *vectors = run(&self.program, &self.params, self.batch)?;
+            }
         }
-        Ok(all)
     }
 
-    fn all_amplitudes<T: Real>(&self, vectors: &[Vector<T>]) -> Result<Vec<Complex<T>>, Error> {
-        self.program.check_memory::<T>("a copy of the state", self.batch as f64)?;
-        Ok(vectors.iter().flat_map(Vector::amplitudes).collect())
+    fn all_probabilities<T: Real>(&self, held: &Held<T>, out: &mut [f64]) -> Result<(), Error> {
+        for (vector, out) in self.look(held)?.iter().zip(out.chunks_exact_mut(self.dim())) {
+            vector.probabilities(out, self.threads());
+        }
+        Ok(())
     }
 
-    fn all_samples<T: Real>(&self, vectors: &[Vector<T>], shots: usize, seed: u64) -> Vec<u8> {
+    fn all_amplitudes<'py, T: Real>(
+        &self,
+        py: Python<'py>,
+        held: &Held<T>,
+    ) -> PyResult<Bound<'py, PyAny>>
+    where
+        Complex<T>: Element,
+    {
+        let batch = self.batch as f64;
+        self.program.check_memory::<T>("a copy of the state", batch).map_err(to_python)?;
+        let array =
+            filled(py, &[self.batch, self.dim()], self.is_short(), |out: &mut [Complex<T>]| {
+                for (vector, out) in self.look(held)?.iter().zip(out.chunks_exact_mut(self.dim())) {
+                    vector.amplitudes(out, self.threads());
+                }
+                Ok(())
+            })?;
+        Ok(array.into_any())
+    }
+
+    /// Whether there is nothing to share between threads.
+    fn is_short(&self) -> bool {
+        self.batch == 1 && self.program.is_small()
+    }
+
+    /// For reading a state out: small ones are not worth waking threads for.
+    fn threads(&self) -> Threads {
+        if self.program.is_small() { Threads::One } else { Threads::Pool }
+    }
+
+    fn all_samples<T: Real>(
+        &self,
+        held: &Held<T>,
+        shots: usize,
+        seed: u64,
+    ) -> Result<Vec<u8>, Error> {
         let n = self.program.plan().n_qubits();
+        let vectors = self.look(held)?;
         let room = || vec![0.0; self.dim()];
         let rows = map_batch(self.batch, self.program.is_small(), room, |q, i, threads| {
             vectors[i].probabilities(q, threads);
@@ -254,30 +309,59 @@ impl State {
             let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));
             bits.collect::<Vec<_>>()
         });
-        rows.concat()
+        Ok(rows.concat())
     }
 
-    fn all_gradients<T: Real>(
-        &self,
-        vectors: &[Vector<T>],
-        cotangent: &[f64],
-    ) -> Result<Vec<f64>, Error> {
+    fn all_gradients<T: Real>(&self, held: &Held<T>, cotangent: &[f64]) -> Result<Vec<f64>, Error> {
+        if self.program.plan().n_qubits() >= LARGE_QUBITS {
+            return self.large_gradients(held, cotangent);
+        }
+        let vectors = self.look(held)?;
         let at_once = side_by_side(self.batch, self.program.is_small());
-        self.program.check_memory::<T>("a gradient for each thread", 2.5 * at_once as f64)?;
+        self.program.check_memory::<T>("a gradient for each thread", 2.0 * at_once as f64)?;
         let room = || Workspace::<T>::new(&self.program);
         let rows = map_batch(self.batch, self.program.is_small(), room, |room, i, threads| {
-            let cotangent = if cotangent.len() == self.dim() {
-                cotangent
-            } else {
-                &cotangent[i * self.dim()..(i + 1) * self.dim()]
-            };
-            let Workspace { psi, lambda, .. } = room;
-            psi.clone_from(&vectors[i]);
-            lambda.set_scaled(psi, cotangent, 0.0);
-            let mut gradient = vec![0.0; self.row(i).len()];
-            adjoint(&self.program, self.row(i), room, &mut gradient, true, threads);
-            gradient
+            room.psi.clone_from(&vectors[i]);
+            self.gradient_of(i, room, cotangent, threads)
         });
         Ok(rows.concat())
+    }
+
+    /// Gradients that leave no state behind: two vectors of memory instead of three.
+    fn large_gradients<T: Real>(
+        &self,
+        held: &Held<T>,
+        cotangent: &[f64],
+    ) -> Result<Vec<f64>, Error> {
+        drop(self.look(held)?);
+        self.program.check_memory::<T>("a gradient", 1.0)?;
+        let mut vectors = held.write().unwrap_or_else(PoisonError::into_inner);
+        if vectors.is_empty() {
+            // Another thread's gradient came between.
+            *vectors = run(&self.program, &self.params, self.batch)?;
+        }
+        let mut gradients = Vec::new();
+        for (i, psi) in std::mem::take(&mut *vectors).into_iter().enumerate() {
+            let mut room = Workspace::of(&self.program, psi);
+            gradients.extend(self.gradient_of(i, &mut room, cotangent, Threads::Pool));
+        }
+        Ok(gradients)
+    }
+
+    /// The gradient of state `i`, whose vector is in `room` and is used up.
+    fn gradient_of<T: Real>(
+        &self,
+        i: usize,
+        room: &mut Workspace<T>,
+        cotangent: &[f64],
+        threads: Threads,
+    ) -> Vec<f64> {
+        let dim = self.dim();
+        let own = if cotangent.len() == dim { 0..dim } else { i * dim..(i + 1) * dim };
+        let Workspace { psi, lambda, .. } = room;
+        lambda.set_scaled(psi, &cotangent[own], 0.0, threads);
+        let mut gradient = vec![0.0; self.row(i).len()];
+        adjoint(&self.program, self.row(i), room, &mut gradient, true, threads);
+        gradient
     }
 }

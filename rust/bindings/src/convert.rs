@@ -5,8 +5,8 @@ use numpy::{
 };
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
-use qhypernet_core::Error;
 use qhypernet_core::bits::PackedBits;
+use qhypernet_core::{Error, memory};
 
 /// The one mapping from the core's errors to Python's.
 pub fn to_python(error: Error) -> PyErr {
@@ -23,6 +23,14 @@ pub fn compute<R: Send>(
 ) -> PyResult<R> {
     let pool = crate::pool::current()?;
     py.detach(|| pool.install(work)).map_err(to_python)
+}
+
+/// Runs `work` that is too short to be worth waking another thread for, detached from the GIL.
+pub fn compute_here<R: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    py.detach(work).map_err(to_python)
 }
 
 /// An array's numbers, row-major.
@@ -44,6 +52,23 @@ pub fn array<'py, T: Element>(
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
     values.into_pyarray(py).reshape(shape)
+}
+
+/// A new array of the given shape that `work`, detached from the GIL, fills, on the pool unless it
+/// `is_short`.
+pub fn filled<'py, T: Element + Send>(
+    py: Python<'py>,
+    shape: &[usize],
+    is_short: bool,
+    work: impl FnOnce(&mut [T]) -> Result<(), Error> + Send,
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    let array = PyArrayDyn::<T>::zeros(py, shape, false);
+    let mut view = array.readwrite();
+    let values = view.as_slice_mut().expect("a new array is contiguous");
+    memory::prefer_large_pages(values.as_ptr(), values.len());
+    if is_short { compute_here(py, || work(values)) } else { compute(py, || work(values)) }?;
+    drop(view);
+    Ok(array)
 }
 
 /// Rows of bits, the last axis being the bits.

@@ -89,13 +89,24 @@ pub fn map_tasks_with<W: Send, R: Send>(
     all.into_iter().map(|(_, result)| result).collect()
 }
 
+/// How long the pieces are that long arrays are cut into.
+const PIECE: usize = 1 << 14;
+
+/// Runs a function on fixed-size pieces of `0..len`.
+pub fn for_pieces(
+    threads: Threads,
+    len: usize,
+    piece: impl Fn(std::ops::Range<usize>) + Sync + Send,
+) {
+    map_tasks(threads, len.div_ceil(PIECE), |i| piece(i * PIECE..((i + 1) * PIECE).min(len)));
+}
+
 /// The sum of a function of fixed-size pieces of `0..len`, added up in order.
 pub fn sum_pieces(
     threads: Threads,
     len: usize,
     piece: impl Fn(std::ops::Range<usize>) -> f64 + Sync + Send,
 ) -> f64 {
-    const PIECE: usize = 1 << 14;
     let part = |i: usize| piece(i * PIECE..((i + 1) * PIECE).min(len));
     map_tasks(threads, len.div_ceil(PIECE), part).into_iter().sum()
 }

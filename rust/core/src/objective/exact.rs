@@ -100,7 +100,7 @@ fn evaluate(
     };
     // A constant has no gradient, but its rounding errors would.
     let mean = dot(q, cotangent, threads);
-    states.lambda.set_scaled(&mut states.psi, cotangent, mean);
+    states.lambda.set_scaled(&states.psi, cotangent, mean, threads);
     let mut gradient = vec![0.0; params.len()];
     adjoint(program, params, states, &mut gradient, false, threads);
     Ok(Evaluation { expected_cost, divergence, gradient })

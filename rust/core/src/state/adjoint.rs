@@ -89,7 +89,7 @@ impl<T: Real> Back<'_, T> {
         let n_tiles = self.layout.n_tiles();
         let is_real = psi.is_real;
         let vectors = [psi, lambda].map(|v| [Shared::new(&mut v.re), Shared::new(&mut v.im)]);
-        let tasks = map_tasks_with(rooms.get(threads), n_tasks(n_tiles), |room, task| {
+        let tasks = map_tasks_with(rooms.get_both(threads), n_tasks(n_tiles), |room, task| {
             let TileRoom { psi, lambda, spare } = room;
             let mut found = self.nothing_found();
             for number in tiles_of(task, n_tiles) {

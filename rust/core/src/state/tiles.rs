@@ -112,7 +112,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-impl<T: Real> Shared<T> {
+impl<T> Shared<T> {
     /// Lends an array out to tasks.
     pub fn new(array: &mut [T]) -> Self {
         Self(array.as_mut_ptr(), array.len())

@@ -7,7 +7,8 @@ use super::real::Real;
 use super::simulate::Program;
 use super::tiles::Shared;
 use crate::memory;
-use crate::parallel::{Threads, sum_pieces};
+use crate::parallel::{Threads, for_pieces};
+use crate::simd::kernel;
 
 /// An array of 2^n numbers that starts on a cache line.
 pub type Array<T> = AVec<T, ConstAlign<64>>;
@@ -45,19 +46,24 @@ impl<T: Real> Vector<T> {
     }
 
     /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude.
-    pub fn set_scaled(&mut self, other: &mut Self, factors: &[f64], shift: f64) {
+    pub fn set_scaled(&mut self, other: &Self, factors: &[f64], shift: f64, threads: Threads) {
         self.is_real = other.is_real;
-        for (part, from) in self.parts().zip(other.parts()) {
-            for ((x, y), f) in part.iter_mut().zip(from.iter()).zip(factors) {
-                *x = T::from_f64(f - shift) * *y;
-            }
+        for (part, from) in self.parts().zip([&other.re, &other.im]) {
+            let shared = Shared::new(part);
+            for_pieces(threads, from.len(), |range| {
+                // SAFETY: pieces do not overlap.
+                let out = unsafe { shared.piece(range.clone()) };
+                for ((x, y), f) in out.iter_mut().zip(&from[range.clone()]).zip(&factors[range]) {
+                    *x = T::from_f64(f - shift) * *y;
+                }
+            });
         }
     }
 
     /// Writes |amplitude|^2 of every outcome.
     pub fn probabilities(&self, out: &mut [f64], threads: Threads) {
         let shared = Shared::new(out);
-        sum_pieces(threads, self.re.len(), |range| {
+        for_pieces(threads, self.re.len(), |range| {
             // SAFETY: pieces do not overlap.
             let out = unsafe { shared.piece(range.clone()) };
             for (q, x) in out.iter_mut().zip(&self.re[range.clone()]) {
@@ -68,19 +74,49 @@ impl<T: Real> Vector<T> {
                     *q += y.to_f64() * y.to_f64();
                 }
             }
-            0.0
         });
     }
 
-    /// The amplitudes as complex numbers.
-    pub fn amplitudes(&self) -> impl Iterator<Item = Complex<T>> + '_ {
+    /// Writes the amplitudes as complex numbers.
+    pub fn amplitudes(&self, out: &mut [Complex<T>], threads: Threads) {
         let (sin, cos) = self.turned.sin_cos();
         let (c, s) = (T::from_f64(cos), T::from_f64(sin));
-        let (real, turned) = (self.is_real, self.turned != 0.0);
-        self.re.iter().zip(self.im.iter()).map(move |(x, y)| {
-            let (x, y) = (*x, if real { T::ZERO } else { *y });
-            if turned { Complex::new(c * x - s * y, s * x + c * y) } else { Complex::new(x, y) }
-        })
+        let shared = Shared::new(out);
+        for_pieces(threads, self.re.len(), |range| {
+            // SAFETY: pieces do not overlap.
+            let out = unsafe { shared.piece(range.clone()) };
+            match (self.is_real, self.turned != 0.0) {
+                (true, _) => pair_real(out, &self.re[range], c, s),
+                (false, false) => pair(out, &self.re[range.clone()], &self.im[range]),
+                (false, true) => pair_turned(out, &self.re[range.clone()], &self.im[range], c, s),
+            }
+        });
+    }
+}
+
+kernel! {
+    fn pair<T>(out: &mut [Complex<T>], re: &[T], im: &[T]) {
+        for (z, (x, y)) in out.iter_mut().zip(re.iter().zip(im)) {
+            *z = Complex::new(*x, *y);
+        }
+    }
+}
+
+kernel! {
+    /// Real numbers times the phase (c, s).
+    fn pair_real<T>(out: &mut [Complex<T>], re: &[T], c: T, s: T) {
+        for (z, x) in out.iter_mut().zip(re) {
+            *z = Complex::new(c * *x, s * *x);
+        }
+    }
+}
+
+kernel! {
+    /// Complex numbers times the phase (c, s).
+    fn pair_turned<T>(out: &mut [Complex<T>], re: &[T], im: &[T], c: T, s: T) {
+        for (z, (x, y)) in out.iter_mut().zip(re.iter().zip(im)) {
+            *z = Complex::new(c * *x - s * *y, s * *x + c * *y);
+        }
     }
 }
 
@@ -104,8 +140,8 @@ pub(super) struct TileRoom<T> {
 impl<T: Real> TileRoom<T> {
     /// Room for tiles of so many qubits, or, for a state that is one tile, only for permuting it.
     fn new(tile_qubits: usize, is_whole: bool) -> Self {
-        let vector = || if is_whole { Vector::zeros(0) } else { Vector::zeros(tile_qubits) };
-        Self { psi: vector(), lambda: vector(), spare: array(tile_qubits) }
+        let psi = Vector::zeros(if is_whole { 0 } else { tile_qubits });
+        Self { psi, lambda: Vector::zeros(0), spare: array(tile_qubits) }
     }
 }
 
@@ -121,6 +157,16 @@ impl<T: Real> Rooms<T> {
     pub fn new(program: &Program) -> Self {
         let (tile_qubits, is_whole) = (program.tile_qubits(), program.is_small());
         Self { tile_qubits, is_whole, rooms: Vec::new() }
+    }
+
+    /// The same, with room for the cotangent.
+    pub(super) fn get_both(&mut self, threads: Threads) -> &mut [TileRoom<T>] {
+        let tile_qubits = self.tile_qubits;
+        let rooms = self.get(threads);
+        for room in rooms.iter_mut().filter(|room| room.lambda.re.len() < 1 << tile_qubits) {
+            room.lambda = Vector::zeros(tile_qubits);
+        }
+        rooms
     }
 
     /// One for each thread.
@@ -146,7 +192,12 @@ pub struct Workspace<T> {
 impl<T: Real> Workspace<T> {
     /// Room for a program's states.
     pub fn new(program: &Program) -> Self {
-        let n = program.plan().n_qubits();
-        Self { psi: Vector::zeros(n), lambda: Vector::zeros(n), rooms: Rooms::new(program) }
+        Self::of(program, Vector::zeros(program.plan().n_qubits()))
+    }
+
+    /// The same around a state that is there already.
+    pub fn of(program: &Program, psi: Vector<T>) -> Self {
+        let lambda = Vector::zeros(program.plan().n_qubits());
+        Self { psi, lambda, rooms: Rooms::new(program) }
     }
 }

@@ -72,8 +72,8 @@ fn group<T: Real, P: Pack<T>, const INSIDE: bool, const K: usize, const ROWS: us
         }
         if INSIDE {
             each_low_qubit!(P::LOG, |Q| {
-                for r in 0..ROWS {
-                    x[r] = x[r].partner::<Q>().times_plus(low[Q], x[r]);
+                for row in &mut x {
+                    *row = row.partner::<Q>().times_plus(low[Q], *row);
                 }
             });
         }
