@@ -14,7 +14,7 @@ help:
 	@echo "make test   run all tests"
 	@echo "make lint   check format, style and types"
 	@echo "make bench  measure the core beside its peers"
-	@echo "make clean  remove .venv and target"
+	@echo "make clean  remove .venv, .bench and target"
 
 demo: .venv/installed
 	rm -rf $(DEMO)
@@ -33,12 +33,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check python tests benches
 	$(BIN)/mypy
 
-bench: .venv/installed-dev
+bench: .venv/installed-bench
 	cargo bench -p qhypernet-core
 	$(BIN)/python benches/compare.py
 
 clean:
-	rm -rf .venv target
+	rm -rf .venv .bench target
 
 # A stamp is renewed when the Rust sources or the metadata change; Python sources are used where they
 # are. The second stamp covers the first.
@@ -49,6 +49,11 @@ clean:
 .venv/installed-dev: pyproject.toml $(RUST) | .venv/bin/python
 	$(INSTALL) --editable ".[dev]"
 	touch $@ .venv/installed
+
+# The peers of the benchmarks, as far as they can be installed.
+.venv/installed-bench: pyproject.toml benches/_environments.py .venv/installed-dev
+	$(BIN)/python benches/_environments.py
+	touch $@
 
 .venv/bin/python: | tools
 	$(PYTHON) -m venv .venv

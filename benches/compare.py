@@ -1,80 +1,99 @@
-"""Times qhypernet beside its peers, in one run, and prints a Markdown table.
+"""Times qhypernet beside its peers, in one run, and writes tables and plots.
 
-Every peer does the same work on the same input and its result is compared with ours first, so a
-row is only printed for results that agree. Repetitions are interleaved (ours, peer, ours, ...), and
-a ratio is the median over rounds of peer's time / our time in that round, so that a load on the
-machine that comes and goes weighs on both. Times are medians; brackets hold the quartiles.
+Every peer runs in a process of its own, does the same work on the same input, and its result is
+compared with ours before anything is timed. Repetitions are interleaved (ours, peer, peer, ours,
+...), and a ratio is the median over rounds of a peer's time over ours in that round, so that a load
+on the machine that comes and goes weighs on all. Each peer has the threads (one, or all cores) and
+the settings (fused gates and the like) that a trial finds best for it. A peer that is not installed
+or cannot do a case is listed with the reason.
 """
 
 from __future__ import annotations
 
-import os
-
-# Read when the libraries are loaded. On a machine that is not quiet, threads that spin and small
-# matrix products on several threads make lightning.qubit and Qiskit up to ten times slower; the
-# NumPy peers spend next to no time in matrix products.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import argparse
-from collections.abc import Iterator
+import sys
+import tempfile
+from pathlib import Path
 
-import _circuits
-import _mmd
-import _networks
-from _harness import Case, Row, machine, measure, render
+import _output
+import _plan
+from _case import OURS
+from _measure import Bench
+from _worker import HERE, Pool
 
-# Seconds of repetitions that a case gets where its peers are fast enough to be repeated more often
-# than the least number of rounds.
-FULL_BUDGET = 4.0
-QUICK_BUDGET = 0.6
+# Seconds of repetitions that a case gets, beyond the least number of rounds.
+BUDGET, QUICK_BUDGET = 3.0, 0.5
+# Longer than a compilation, or any call with 26 qubits, should take; and with 28.
+TIMEOUT, HUGE_TIMEOUT = 180.0, 1800.0
+EXAMPLES = """\
+examples:
+  python benches/_environments.py              install the peers that do not fit beside ours
+  python benches/compare.py --quick            small sizes, about a minute
+  python benches/compare.py                    all cases, about 15 minutes
+  python benches/compare.py --only "gradient"  cases whose name has this text
+  python benches/compare.py --peers jax,qulacs only these peers: files of benches/peers
+  python benches/compare.py --report --write   the last run once more, and into benches/README.md
 
-
-def cases(quick: bool) -> Iterator[Case]:
-    """All cases, each made when its turn comes: inputs of the last one are then free."""
-    sizes = (10, 13) if quick else (10, 13, 16, 20)
-    for n_qubits in sizes:
-        yield _circuits.forward(n_qubits)
-    for n_qubits in sizes:
-        yield _circuits.gradient(n_qubits)
-    yield _networks.table((2, 3, 1), "tanh")
-    yield _networks.table((2, 3, 1), "sign")
-    if not quick:
-        yield _networks.table((16, 1), "identity")
-    yield _mmd.samples(1000 if quick else 5000)
-    yield _mmd.exact(13 if quick else 20)
+Brackets hold quartiles, parentheses the peer's threads. A ratio above 1 means that qhypernet is
+faster. Results go to benches/results: report.md, rows.json and plots. Close other programs first,
+or trust the ratios only.
+"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="""\
-examples:
-  python benches/compare.py --quick                    n <= 13, under 20 seconds
-  python benches/compare.py                            up to n = 20, under 3 minutes
-  python benches/compare.py --only gradient            cases whose name has this word
-  QHYPERNET_NUM_THREADS=1 python benches/compare.py    one thread for our side
-  OMP_NUM_THREADS=1 python benches/compare.py          one thread for lightning.qubit
-
-OMP_WAIT_POLICY is passive and OPENBLAS_NUM_THREADS is 1, which is best for the peers, unless set.
-A ratio above 1 means that qhypernet is faster. Close other programs first, or trust the ratios
-only.
-""",
-    )
-    parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions")
-    parser.add_argument("--only", default="", metavar="WORD", help="cases with WORD in their name")
+    parser = _parser()
     options = parser.parse_args()
+    known = {path.stem for path in (HERE / "peers").glob("*.py")} - {"__init__", "task", OURS}
+    options.peers = set(filter(None, options.peers.split(",")))
+    if unknown := options.peers - known:
+        parser.error(f"--peers: expected some of {', '.join(sorted(known))}, got {unknown.pop()}")
+    if not options.report:
+        _measure(options)
+    text = _output.report()
+    print(text)
+    print(f"\nwritten: {_output.RESULTS / 'report.md'}", file=sys.stderr)
+    if options.write:
+        for path in _output.write(text):
+            print(f"written: {path}", file=sys.stderr)
 
-    rows: list[Row] = []
-    for case in cases(options.quick):
-        if options.only in case.name:
-            rows += measure(case, QUICK_BUDGET if options.quick else FULL_BUDGET)
-    if not rows:
-        parser.error(f"--only: expected a word of a case's name, got {options.only!r}")
-    print(machine())
-    print()
-    print(render(rows))
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="small sizes, few repetitions")
+    size.add_argument("--full", action="store_true", help="states of 24 qubits too")
+    size.add_argument("--huge", action="store_true", help="28 qubits only: wants 24 GB")
+    size.add_argument("--report", action="store_true", help="no measuring: report the last run")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases with this in their name")
+    parser.add_argument("--peers", default="", metavar="A,B", help="only these peers")
+    parser.add_argument("--write", action="store_true", help="put the report into the README")
+    parser.add_argument("--keep-logs", metavar="FOLDER", help="what the peers print")
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> None:
+    cases = _plan.full(24 if options.full else 22)
+    if options.quick:
+        cases = _plan.quick()
+    elif options.huge:
+        cases = _plan.huge()
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(options.keep_logs or folder)
+        logs.mkdir(parents=True, exist_ok=True)
+        pool = Pool(Path(folder), logs, HUGE_TIMEOUT if options.huge else TIMEOUT)
+        bench = Bench(pool, QUICK_BUDGET if options.quick else BUDGET)
+        try:
+            for case in cases:
+                if options.only in case.name:
+                    bench.measure(case.beside(options.peers) if options.peers else case)
+                    # After each case: a run that is interrupted can still be reported.
+                    _output.save(bench.rows, pool.versions)
+        finally:
+            pool.close()
+    if not bench.rows:
+        raise SystemExit(f"--only: expected a part of a case's name, got {options.only!r}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What is compared, one file a subject: functions that yield cases when their turn comes."""
