@@ -191,7 +191,7 @@ fn large_states_are_right_and_the_same_on_any_number_of_threads() {
         }
         let cotangent = some_cotangent(n);
         let mut results = Vec::new();
-        for threads in [1, 2, 3] {
+        for threads in [1, 2, 3, 4] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             results.push(pool.install(|| {
                 let state = simulate::<f64>(&circuit, &params, Threads::Pool);
@@ -208,6 +208,97 @@ fn large_states_are_right_and_the_same_on_any_number_of_threads() {
             };
             let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
             assert!((difference - results[0].1[i]).abs() < DIFFERENCE_TOLERANCE, "n = {n}, {i}");
+        }
+    }
+}
+
+/// Every number of qubits that a tile or the lanes treat in a way of their own, every qubit turned,
+/// and entanglers between near and far ones.
+#[test]
+fn every_size_and_every_place_of_a_gate_is_right() {
+    for n in 1..=16 {
+        let mut circuit = Circuit::new(n, 0).unwrap();
+        let next = |circuit: &Circuit| Some(Angle::Param(circuit.n_params()));
+        for layer in 0..3 {
+            for q in (0..n).filter(|q| (q * 7 + layer) % 3 != 0) {
+                circuit.push(gate::Gate::Ry, &[q], next(&circuit)).unwrap();
+            }
+            for q in (0..n).filter(|q| (q * 5 + layer) % 4 != 0) {
+                circuit.push(gate::Gate::Rz, &[q], next(&circuit)).unwrap();
+            }
+            for q in 0..n {
+                let other = (q + 1 + layer * 3) % n;
+                if other != q && layer == 1 {
+                    circuit.push(gate::Gate::Rzz, &[q, other], next(&circuit)).unwrap();
+                } else if other != q {
+                    circuit.push(gate::Gate::Cx, &[q, other], None).unwrap();
+                }
+            }
+        }
+        let params = some_params(circuit.n_params());
+        let expected = dense(&circuit, &params);
+        let double = simulate::<f64>(&circuit, &params, Threads::Pool);
+        let single = simulate::<f32>(&circuit, &params, Threads::Pool);
+        for ((e, d), s) in expected.iter().zip(amplitudes(&double)).zip(amplitudes(&single)) {
+            assert!((e - d).norm() < AMPLITUDE_TOLERANCE, "n = {n}");
+            let s = Complex64::new(s.re.to_f64(), s.im.to_f64());
+            assert!((e - s).norm() < SINGLE_TOLERANCE, "n = {n}");
+        }
+        let cotangent = some_cotangent(n);
+        let double = gradient::<f64>(&circuit, &params, &cotangent, true);
+        let single = gradient::<f32>(&circuit, &params, &cotangent, true);
+        let largest = double.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+        for (i, (d, s)) in double.iter().zip(single).enumerate() {
+            assert!((d - s).abs() < 100.0 * SINGLE_TOLERANCE * largest.max(1.0), "n = {n}, {i}");
+        }
+        for i in (0..params.len()).step_by(1 + params.len() / 4) {
+            let at = |shift: f64| {
+                let mut moved = params.clone();
+                moved[i] += shift;
+                expectation(&circuit, &moved, &cotangent)
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((difference - double[i]).abs() < DIFFERENCE_TOLERANCE, "n = {n}, {i}");
+        }
+    }
+}
+
+/// The tangent of half an angle has no bound at pi.
+#[test]
+fn rotations_by_pi_and_close_to_it_are_as_good_as_others() {
+    use std::f64::consts::PI;
+    let near = [PI, -PI, 3.0 * PI, PI + 1e-9, PI - 1e-5, PI + 1e-3, PI - 0.03];
+    for n in [2, 5, 9, 13] {
+        let mut circuit = Circuit::new(n, 0).unwrap();
+        for _ in 0..2 {
+            for q in 0..n {
+                let next = Some(Angle::Param(circuit.n_params()));
+                circuit.push(gate::Gate::Ry, &[q], next).unwrap();
+                circuit.push(gate::Gate::T, &[q], None).unwrap();
+            }
+            for q in 1..n {
+                circuit.push(gate::Gate::Cx, &[q - 1, q], None).unwrap();
+            }
+        }
+        let params: Vec<f64> = (0..2 * n).map(|i| near[i * 3 % near.len()]).collect();
+        let expected = dense(&circuit, &params);
+        let double = amplitudes(&simulate::<f64>(&circuit, &params, Threads::One));
+        let single = amplitudes(&simulate::<f32>(&circuit, &params, Threads::One));
+        for ((e, d), s) in expected.iter().zip(double).zip(single) {
+            assert!((e - d).norm() < AMPLITUDE_TOLERANCE, "n = {n}");
+            let s = Complex64::new(s.re.to_f64(), s.im.to_f64());
+            assert!((e - s).norm() < SINGLE_TOLERANCE, "n = {n}");
+        }
+        let cotangent = some_cotangent(n);
+        let exact = gradient::<f64>(&circuit, &params, &cotangent, true);
+        for (i, exact) in exact.iter().enumerate() {
+            let at = |shift: f64| {
+                let mut moved = params.clone();
+                moved[i] += shift;
+                expectation(&circuit, &moved, &cotangent)
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((difference - exact).abs() < DIFFERENCE_TOLERANCE, "n = {n}, {i}");
         }
     }
 }

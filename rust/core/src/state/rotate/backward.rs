@@ -86,10 +86,11 @@ fn group<T: Real, P: Pack<T>, const INSIDE: bool, const K: usize, const ROWS: us
     let scale = P::splat(scale(inside) * scale(above));
     let mut low_sums = [P::splat(T::ZERO); MOST_LOG];
     let mut above_sums = [P::splat(T::ZERO); K];
-    let n_sets = rows.n_sets(psi.len().min(lambda.len()) >> P::LOG);
+    let n_vectors = psi.len().min(lambda.len()) >> P::LOG;
     let (psi, lambda) = (psi.as_mut_ptr(), lambda.as_mut_ptr());
-    for i in 0..n_sets {
+    for i in 0..rows.n_sets(n_vectors) {
         let places = rows.of(i);
+        debug_assert!(places.iter().all(|place| *place < n_vectors));
         let (mut p, mut l) = ([scale; ROWS], [scale; ROWS]);
         for r in 0..ROWS {
             // SAFETY: `n_sets` sees to it that all rows of all sets are inside.

@@ -63,8 +63,10 @@ fn group<T: Real, P: Pack<T>, const INSIDE: bool, const K: usize, const ROWS: us
     }
     let scale = P::splat(scale(inside) * scale(above));
     let first = block.as_mut_ptr();
-    for i in 0..rows.n_sets(block.len() >> P::LOG) {
+    let n_vectors = block.len() >> P::LOG;
+    for i in 0..rows.n_sets(n_vectors) {
         let places = rows.of(i);
+        debug_assert!(places.iter().all(|place| *place < n_vectors));
         let mut x = [scale; ROWS];
         for r in 0..ROWS {
             // SAFETY: `n_sets` sees to it that all rows of all sets are inside.
