@@ -131,7 +131,7 @@ type Held<T> = RwLock<Vec<Vector<T>>>;
 
 /// From so many qubits on, a gradient works on the state itself instead of on a copy, and the state
 /// is run again should it be asked for.
-const LARGE_QUBITS: usize = 22;
+const LARGE_QUBITS: usize = 16;
 
 /// A batch of states.
 #[pyclass(module = "qhypernet._core", frozen)]
