@@ -29,7 +29,7 @@ pub fn mmd2_exact(q: &[f64], p: &[f64], kernel: &HammingKernel) -> Result<f64> {
     memory::check("the difference of distributions", 8 * q.len() as u64, "use samples and mmd2")?;
     let mut difference: Vec<f64> = q.iter().zip(p).map(|(q, p)| q - p).collect();
     transform(&mut difference, Pair::SumAndDifference);
-    let eigenvalues = eigenvalues(kernel, n_bits);
+    let eigenvalues = kernel_eigenvalues(kernel, n_bits);
     // Blocks are cut by length and added in order, for the same result on every pool.
     let parts: Vec<f64> = difference
         .par_chunks(BLOCK)
@@ -49,7 +49,7 @@ pub fn apply_kernel(v: &mut [f64], kernel: &HammingKernel) -> Result<()> {
         transform(v, Pair::Mix((-rate).exp()));
         return Ok(());
     }
-    let eigenvalues = eigenvalues(kernel, n_bits);
+    let eigenvalues = kernel_eigenvalues(kernel, n_bits);
     transform(v, Pair::SumAndDifference);
     v.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| {
         scale(values, block * BLOCK, &eigenvalues);
@@ -82,7 +82,7 @@ kernel! {
 }
 
 /// `lambda_S` for each number |S| of bits 0..=n.
-fn eigenvalues(kernel: &HammingKernel, n_bits: usize) -> Vec<f64> {
+pub fn kernel_eigenvalues(kernel: &HammingKernel, n_bits: usize) -> Vec<f64> {
     (0..=n_bits)
         .map(|size| {
             kernel.mean_of(|rate| {

@@ -9,7 +9,7 @@ mod kernel;
 mod prior;
 mod samples;
 
-pub use exact::{apply_kernel, mmd2_exact};
+pub use exact::{apply_kernel, kernel_eigenvalues, mmd2_exact};
 pub use kernel::HammingKernel;
 pub use prior::{mean_embedding, median_hamming_distance, prior_self_similarity};
 pub use samples::{Estimator, mmd2, mmd2_to_prior, row_sums};

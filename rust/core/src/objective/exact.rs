@@ -1,6 +1,8 @@
 //! Objectives from the whole outcome distribution.
 
+use super::exact_product::exact_product;
 use super::logarithm::log_ratio;
+use super::product::Product;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::mmd::apply_kernel;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
@@ -23,6 +25,9 @@ pub fn exact(
 ) -> Result<Vec<Evaluation>> {
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
+    if let Some(product) = Product::of(program.plan()) {
+        return exact_product(&product, problem, objective, params, n_params);
+    }
     let n = problem.n_weights();
     let at_once = side_by_side(batch, program.is_small());
     program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;

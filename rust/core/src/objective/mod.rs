@@ -2,12 +2,18 @@
 //!
 //! Every objective is a function F(q) of the outcome distribution, and its gradient in the
 //! parameters is that of the diagonal observable f = dF/dq held fixed. So an objective is a value
-//! and a cotangent `f`, and one backward pass serves them all.
+//! and a cotangent `f`, and one backward pass serves them all. A circuit that leaves a product of
+//! independent bits, up to a relabelling of outcomes, takes neither pass.
 
+mod contraction;
 mod exact;
+mod exact_product;
 mod logarithm;
 mod problem;
+mod product;
 mod sampled;
+mod sampled_product;
+mod tables;
 
 pub use exact::exact;
 pub use problem::Problem;
@@ -16,7 +22,7 @@ pub use sampled::{Shots, sampled};
 use crate::mmd::HammingKernel;
 
 /// How far the distribution is from the prior.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Divergence {
     /// Not asked: maximum likelihood.
     None,

@@ -1,16 +1,23 @@
 //! What the distribution is trained on: the cost of every network, and the prior.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Divergence;
+use super::product::Relabelling;
+use super::tables::Tables;
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 
 /// Cost and prior of all 2^n networks.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Problem {
     n_weights: usize,
     p_plus: Vec<f64>,
     pub(super) cost: Vec<f64>,
     pub(super) prior: Vec<f64>,
     pub(super) log_prior: Vec<f64>,
+    /// The tables that a product circuit asked for last.
+    tables: Mutex<Option<Arc<Tables>>>,
 }
 
 impl Problem {
@@ -40,12 +47,28 @@ impl Problem {
             cost: log_likelihood_table.iter().map(|l| -l).collect(),
             prior: log_prior.iter().map(|l| l.exp()).collect(),
             log_prior,
+            tables: Mutex::new(None),
         })
     }
 
     /// Number of weights.
     pub fn n_weights(&self) -> usize {
         self.n_weights
+    }
+
+    /// The tables in a product circuit's order: a training asks for the same ones at every step.
+    pub(super) fn tables(
+        &self,
+        relabelling: &Relabelling,
+        divergence: &Divergence,
+    ) -> Result<Arc<Tables>> {
+        let mut slot = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tables) = slot.as_ref().filter(|t| t.are_for(relabelling, divergence)) {
+            return Ok(tables.clone());
+        }
+        let bytes = 40 << self.n_weights;
+        memory::check("tables in the circuit's order", bytes, "use fewer weights")?;
+        Ok(slot.insert(Arc::new(Tables::new(self, relabelling, divergence))).clone())
     }
 
     /// Each weight's prior probability of +1.

@@ -5,13 +5,16 @@
 //! gradient is unbiased (the mean over all shots as baseline would shrink it by (N-1)/N).
 
 use super::exact::check;
-use super::{Divergence, Evaluation, Objective, Problem};
-use crate::bits::PackedBits;
-use crate::mmd::{mean_embedding, prior_self_similarity, row_sums};
-use crate::parallel::{map_batch, side_by_side};
+use super::product::{Product, Relabelling};
+use super::sampled_product::evaluate_product;
+use super::tables::{Tables, Terms};
+use super::{Evaluation, Objective, Problem};
+use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
+use crate::simd::kernel;
 use crate::state::{Program, Workspace, adjoint, sample};
 use crate::{Error, Result, memory};
+use rand_chacha::ChaCha8Rng;
 
 /// Which shots to draw: initialisation `first_init + i` draws its own stream for row i.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +27,12 @@ pub struct Shots {
     pub first_init: u64,
     /// The training step.
     pub step: u64,
+}
+
+impl Shots {
+    fn stream(&self, row: usize) -> ChaCha8Rng {
+        generator(self.seed, Purpose::Shots, self.first_init + row as u64, self.step)
+    }
 }
 
 /// Estimates of value and gradient for every row of `params`.
@@ -47,61 +56,98 @@ pub fn sampled(
         (draw.shots as u64).saturating_mul(128),
         "take fewer shots",
     )?;
-    let at_once = side_by_side(batch, program.is_small());
+    let is_small = program.is_small();
+    let row = |i: usize| &params[i * n_params..(i + 1) * n_params];
+    let weight = objective.weight;
+    if let Some(product) = Product::of(program.plan()) {
+        let tables = problem.tables(&product.relabelling, &objective.divergence)?;
+        return Ok(map_batch(
+            batch,
+            is_small,
+            || (),
+            |(), i, _| {
+                evaluate_product(&product, &tables, weight, row(i), draw.shots, &mut draw.stream(i))
+            },
+        ));
+    }
+    let tables = problem.tables(&Relabelling::identity(n), &objective.divergence)?;
+    let at_once = side_by_side(batch, is_small);
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
     let room = || (Workspace::<f64>::new(program), vec![0.0; 1 << n]);
-    map_batch(batch, program.is_small(), room, |(states, q), i, threads| {
-        let params = &params[i * n_params..(i + 1) * n_params];
-        program.run(params, &mut states.psi, &mut states.rooms, false, threads);
+    Ok(map_batch(batch, is_small, room, |(states, q), i, threads| {
+        program.run(row(i), &mut states.psi, &mut states.rooms, false, threads);
         states.psi.probabilities(q, threads);
-        let mut rng = generator(draw.seed, Purpose::Shots, draw.first_init + i as u64, draw.step);
-        let drawn = sample(q, draw.shots, &mut rng);
-        let (expected_cost, divergence, pulls) = pulls(problem, objective, q, &drawn)?;
-
-        let Workspace { psi, lambda, .. } = states;
-        lambda.is_real = psi.is_real;
-        for (part, from) in lambda.parts().zip(psi.parts()) {
-            part.fill(0.0);
-            for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&pulls) {
-                part[z] += pull / (draw.shots as f64 * q[z]) * from[z];
-            }
-        }
-        let mut gradient = vec![0.0; params.len()];
-        adjoint(program, params, states, &mut gradient, false, threads);
-        Ok(Evaluation { expected_cost, divergence, gradient })
-    })
-    .into_iter()
-    .collect()
+        let drawn = sample(q, draw.shots, &mut draw.stream(i));
+        evaluate(program, &tables, weight, row(i), &drawn, q, states, threads)
+    }))
 }
 
-/// Estimates of E_q[C] and of the divergence, and each shot's f_i - b_i.
-fn pulls(
-    problem: &Problem,
-    objective: &Objective,
+/// One row of parameters from what its distribution `q` gave.
+#[allow(clippy::too_many_arguments)]
+fn evaluate(
+    program: &Program,
+    tables: &Tables,
+    weight: f64,
+    params: &[f64],
+    drawn: &[u32],
     q: &[f64],
-    drawn: &[u64],
-) -> Result<(f64, f64, Vec<f64>)> {
+    states: &mut Workspace<f64>,
+    threads: Threads,
+) -> Evaluation {
+    let estimate =
+        estimate(tables, weight, drawn, || drawn.iter().map(|z| q[*z as usize].ln()).collect());
+    let Workspace { psi, lambda, .. } = states;
+    lambda.is_real = psi.is_real;
+    for (part, from) in lambda.parts().zip(psi.parts()) {
+        part.fill(0.0);
+        for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&estimate.pulls) {
+            part[z] += pull / (drawn.len() as f64 * q[z]) * from[z];
+        }
+    }
+    let mut gradient = vec![0.0; params.len()];
+    adjoint(program, params, states, &mut gradient, false, threads);
+    let Estimate { expected_cost, divergence, .. } = estimate;
+    Evaluation { expected_cost, divergence, gradient }
+}
+
+/// What shots say of an objective.
+pub struct Estimate {
+    /// Of E_q[C].
+    pub expected_cost: f64,
+    /// Of the divergence.
+    pub divergence: f64,
+    /// f_i - b_i of each shot.
+    pub pulls: Vec<f64>,
+}
+
+/// Estimates from outcomes, before relabelling, and their log q, which only the KL asks for.
+pub fn estimate(
+    tables: &Tables,
+    weight: f64,
+    drawn: &[u32],
+    log_q: impl FnOnce() -> Vec<f64>,
+) -> Estimate {
     let n_shots = drawn.len() as f64;
-    let weight = objective.weight;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / n_shots;
-    let mut linear: Vec<f64> = drawn.iter().map(|z| problem.cost[*z as usize]).collect();
+    let mut linear: Vec<f64> = drawn.iter().map(|z| tables.cost.at(*z as usize)).collect();
     let expected_cost = mean(&linear);
     let mut attraction = vec![0.0; drawn.len()];
-    let divergence = match &objective.divergence {
-        Divergence::None => 0.0,
-        Divergence::Kl => {
-            let gap = |z: &u64| q[*z as usize].ln() - problem.log_prior[*z as usize];
-            let gaps: Vec<f64> = drawn.iter().map(gap).collect();
+    let divergence = match &tables.terms {
+        Terms::None => 0.0,
+        Terms::Kl { minus_log_prior } => {
+            let mut gaps = log_q();
+            let prior = drawn.iter().map(|z| minus_log_prior.at(*z as usize));
+            gaps.iter_mut().zip(prior).for_each(|(gap, l)| *gap += l);
             linear.iter_mut().zip(&gaps).for_each(|(l, gap)| *l += weight * gap);
             mean(&gaps)
         }
-        Divergence::Mmd(kernel) => {
-            let rows = PackedBits::from_indices(drawn.iter().copied(), problem.n_weights());
-            let to_prior = mean_embedding(&rows, problem.p_plus(), kernel)?;
+        Terms::Mmd { embedding, self_similarity, at_distance, .. } => {
+            let to_prior: Vec<f64> = drawn.iter().map(|z| embedding.at(*z as usize)).collect();
             linear.iter_mut().zip(&to_prior).for_each(|(l, kp)| *l -= 2.0 * weight * kp);
-            attraction = row_sums(&rows, kernel)?;
+            let measured: Vec<u32> = drawn.iter().map(|z| tables.outcomes[*z as usize]).collect();
+            row_sums(&measured, at_distance, &mut attraction);
             attraction.iter().sum::<f64>() / (n_shots * (n_shots - 1.0)) - 2.0 * mean(&to_prior)
-                + prior_self_similarity(problem.p_plus(), kernel)
+                + self_similarity
         }
     };
     let linear_sum: f64 = linear.iter().sum();
@@ -111,5 +157,32 @@ fn pulls(
         let others = (attraction_sum - 2.0 * r) / ((n_shots - 1.0) * (n_shots - 2.0));
         value - ((linear_sum - l) / (n_shots - 1.0) + 2.0 * weight * others)
     });
-    Ok((expected_cost, divergence, pulls.collect()))
+    Estimate { expected_cost, divergence, pulls: pulls.collect() }
+}
+
+kernel! {
+    /// `R_i = sum_{j != i} k(w_i, w_j)` from the kernel at each Hamming distance.
+    fn row_sums(outcomes: &[u32], at_distance: &[f64], out: &mut [f64]) {
+        const LANES: usize = 4;
+        // As many as a byte has values: no distance needs to be checked against their number.
+        let mut table = [0.0; 256];
+        table[..at_distance.len()].copy_from_slice(at_distance);
+        let mut distances = vec![0u8; outcomes.len()];
+        for (a, out) in outcomes.iter().zip(out) {
+            // First all distances, which the compiler vectorises; then the table, which it cannot.
+            for (d, b) in distances.iter_mut().zip(outcomes) {
+                *d = (a ^ b).count_ones() as u8;
+            }
+            let mut sums = [0.0; LANES];
+            let (groups, rest) = distances.as_chunks::<LANES>();
+            for group in groups {
+                for (sum, d) in sums.iter_mut().zip(group) {
+                    *sum += table[usize::from(*d)];
+                }
+            }
+            rest.iter().for_each(|d| sums[0] += table[usize::from(*d)]);
+            // The outcome itself is among those at distance 0.
+            *out = sums.iter().sum::<f64>() - table[0];
+        }
+    }
 }

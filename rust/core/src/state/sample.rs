@@ -10,7 +10,7 @@ const BLOCK: usize = 1 << 6;
 ///
 /// Inverse transform: a uniform number is looked up in the cumulative sums, first by block, then
 /// inside the block. An outcome of probability zero is never drawn.
-pub fn sample(probabilities: &[f64], shots: usize, rng: &mut ChaCha8Rng) -> Vec<u64> {
+pub fn sample(probabilities: &[f64], shots: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
     let mut sum = 0.0;
     let ends: Vec<f64> = probabilities
         .chunks(BLOCK)
@@ -37,7 +37,7 @@ pub fn sample(probabilities: &[f64], shots: usize, rng: &mut ChaCha8Rng) -> Vec<
                     }
                 }
             }
-            last as u64
+            last as u32
         })
         .collect()
 }
@@ -56,7 +56,7 @@ mod tests {
         let shots = 10_000;
         let drawn = sample(&probabilities, shots, &mut rng);
         let first = drawn.iter().filter(|z| **z == 3).count();
-        assert_eq!(first + drawn.iter().filter(|z| **z == BLOCK as u64 + 7).count(), shots);
+        assert_eq!(first + drawn.iter().filter(|z| **z == BLOCK as u32 + 7).count(), shots);
         // Five standard deviations of a binomial.
         let sd = (shots as f64 * 0.25 * 0.75).sqrt();
         assert!((first as f64 - 2500.0).abs() < 5.0 * sd);

@@ -1,0 +1,139 @@
+//! Circuits that only turn qubits apart and then relabel outcomes: bit q is drawn on its own, with
+//! P(z_q = 1) = sin^2(theta_q / 2), and what is measured is w = A z + b over GF(2).
+//!
+//! One layer of rotations with any entangling permutation after it is such a circuit, whatever phases
+//! stand between. No state is needed: an expectation is a contraction of a table with n factors.
+
+use crate::circuit::{Plan, Stage, Turn};
+
+/// Where the permutations of a circuit take outcomes: z to A z + b.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relabelling {
+    columns: Vec<u64>,
+    offset: u64,
+}
+
+impl Relabelling {
+    /// Every outcome stays as it is.
+    pub fn identity(n_bits: usize) -> Self {
+        Self { columns: (0..n_bits).map(|q| 1 << q).collect(), offset: 0 }
+    }
+
+    /// What is measured for each z.
+    pub fn outcomes(&self) -> Vec<u32> {
+        let mut outcomes = vec![self.offset as u32; 1 << self.columns.len()];
+        for (q, column) in self.columns.iter().enumerate() {
+            let (zeros, ones) = outcomes[..2 << q].split_at_mut(1 << q);
+            ones.iter_mut().zip(zeros).for_each(|(one, zero)| *one = *zero ^ *column as u32);
+        }
+        outcomes
+    }
+
+    /// `A^T S` for every set S of measured bits: the bits of z whose parity, but for the offset, is
+    /// that of w's bits in S.
+    pub fn parities(&self) -> Vec<u32> {
+        let n = self.columns.len();
+        let row = |j: usize| {
+            let bits = self.columns.iter().enumerate();
+            bits.fold(0, |row, (q, column)| row | (column >> j & 1) << q)
+        };
+        let rows = Self { columns: (0..n).map(row).collect(), offset: 0 };
+        rows.outcomes()
+    }
+}
+
+/// A product circuit.
+pub struct Product<'a> {
+    start: u64,
+    turns: &'a [(usize, Turn)],
+    pub relabelling: Relabelling,
+}
+
+impl<'a> Product<'a> {
+    /// The circuit as a product, if it is one: if no rotation comes after the first stage.
+    pub fn of(plan: &'a Plan) -> Option<Self> {
+        let (turns, rest) = match plan.stages() {
+            [Stage::Rotate(turns), rest @ ..] => (&turns[..], rest),
+            rest => (&[][..], rest),
+        };
+        let mut maps = Vec::new();
+        for stage in rest {
+            match stage {
+                Stage::Rotate(_) => return None,
+                // No rotation makes a probability of it.
+                Stage::Phase(_) => {}
+                Stage::Permute(map) => maps.push(map),
+            }
+        }
+        let image = |z: u64| maps.iter().fold(z, |z, map| map.apply(z));
+        let offset = image(0);
+        let columns = (0..plan.n_qubits()).map(|q| image(1 << q) ^ offset).collect();
+        Some(Self { start: plan.start(), turns, relabelling: Relabelling { columns, offset } })
+    }
+
+    /// Each qubit's amplitudes of 0 and 1.
+    pub fn amplitudes(&self, params: &[f64]) -> Vec<[f64; 2]> {
+        let n = self.relabelling.columns.len();
+        let basis = |q: usize| if self.start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
+        let mut amplitudes: Vec<[f64; 2]> = (0..n).map(basis).collect();
+        for (q, turn) in self.turns {
+            let (sin, cos) = (turn.at(params) / 2.0).sin_cos();
+            let [zero, one] = amplitudes[*q];
+            amplitudes[*q] = [cos * zero - sin * one, sin * zero + cos * one];
+        }
+        amplitudes
+    }
+
+    /// Adds to a gradient what derivatives by each qubit's angle make of it.
+    pub fn pull_back(&self, slope: impl Fn(usize) -> f64, gradient: &mut [f64]) {
+        self.turns.iter().for_each(|(q, turn)| turn.pull_back(slope(*q), gradient));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Angle, Circuit, Gate};
+
+    fn circuit() -> Circuit {
+        let mut circuit = Circuit::new(4, 0).unwrap();
+        circuit.push(Gate::X, &[3], None).unwrap();
+        for q in 0..3 {
+            circuit.push(Gate::Ry, &[q], Some(Angle::Param(q))).unwrap();
+            circuit.push(Gate::T, &[q], None).unwrap();
+        }
+        for (control, target) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+            circuit.push(Gate::Cx, &[control, target], None).unwrap();
+            circuit.push(Gate::S, &[target], None).unwrap();
+        }
+        circuit.push(Gate::X, &[1], None).unwrap();
+        circuit
+    }
+
+    #[test]
+    fn outcomes_and_parities_are_those_of_the_gates() {
+        let plan = Plan::new(&circuit()).unwrap();
+        let relabelling = Product::of(&plan).expect("a product").relabelling;
+        let outcomes = relabelling.outcomes();
+        for (z, w) in outcomes.iter().enumerate() {
+            let mut expected = z as u32;
+            for (control, target) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+                expected ^= (expected >> control & 1) << target;
+            }
+            assert_eq!(*w, expected ^ 2);
+            for (s, parity) in relabelling.parities().iter().enumerate() {
+                let found = (z as u32 & parity).count_ones() ^ (2 & s as u32).count_ones();
+                assert_eq!(found % 2, (*w & s as u32).count_ones() % 2);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotation_after_an_entangler_is_no_product() {
+        let mut circuit = circuit();
+        circuit.push(Gate::Rz, &[1], Some(Angle::Param(3))).unwrap();
+        assert!(Product::of(&Plan::new(&circuit).unwrap()).is_some());
+        circuit.push(Gate::Rx, &[1], Some(Angle::Param(4))).unwrap();
+        assert!(Product::of(&Plan::new(&circuit).unwrap()).is_none());
+    }
+}

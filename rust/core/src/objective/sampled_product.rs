@@ -1,0 +1,144 @@
+//! Shots of a product circuit: its bits are drawn one after the other, and a shot's score,
+//! grad log q, needs no state either.
+
+use super::Evaluation;
+use super::product::Product;
+use super::sampled::{Estimate, estimate};
+use super::tables::Tables;
+use crate::rng::uniform;
+use crate::simd::{kernel, one_turn_at_a_time};
+use rand_chacha::ChaCha8Rng;
+
+/// One row of parameters.
+pub fn evaluate_product(
+    product: &Product<'_>,
+    tables: &Tables,
+    weight: f64,
+    params: &[f64],
+    shots: usize,
+    rng: &mut ChaCha8Rng,
+) -> Evaluation {
+    let amplitudes = product.amplitudes(params);
+    let probabilities: Vec<[f64; 2]> =
+        amplitudes.iter().map(|[a, b]| [a * a, b * b].map(normal)).collect();
+    let drawn = draw(&probabilities, shots, rng);
+    let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, || {
+        let mut log_q = vec![0.0; shots];
+        for (q, p) in probabilities.iter().enumerate() {
+            add_chosen(&drawn, q as u32, p[0].ln(), p[1].ln(), &mut log_q);
+        }
+        log_q
+    });
+    let slope = |q: usize| {
+        let [a, b] = amplitudes[q];
+        let [zeros, ones] = sum_by_bit(&drawn, q as u32, &pulls);
+        // The derivatives of ln a^2 and ln b^2; a bit of probability 0 has not been drawn.
+        let share = |sum: f64, p: f64, score: f64| if p > 0.0 { sum * score } else { 0.0 };
+        let [p, r] = probabilities[q];
+        (share(zeros, p, -b / a) + share(ones, r, a / b)) / shots as f64
+    };
+    let mut gradient = vec![0.0; params.len()];
+    product.pull_back(slope, &mut gradient);
+    Evaluation { expected_cost, divergence, gradient }
+}
+
+/// A probability, or 0 where it is so small that its logarithm and inverse are not to be trusted.
+fn normal(p: f64) -> f64 {
+    if p >= f64::MIN_POSITIVE { p } else { 0.0 }
+}
+
+/// Independent outcomes of bits with these probabilities of 0 and 1, one uniform number for each.
+///
+/// Inverse transform, bit by bit from the highest: the number says on which side of the bit's
+/// probability it lies, and where it lies inside that side is the uniform number for the next bit.
+fn draw(probabilities: &[[f64; 2]], shots: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+    let mut levels: Vec<f64> = (0..shots).map(|_| uniform(rng)).collect();
+    let mut drawn = vec![0; shots];
+    for (q, &[zero, one]) in probabilities.iter().enumerate().rev() {
+        // Levels are below 1: a bit of probability 0 is never drawn.
+        let bound = if one > 0.0 { zero } else { 1.0 };
+        draw_bit(&mut levels, bound, 1.0 / zero, 1.0 / one, 1 << q, &mut drawn);
+    }
+    drawn
+}
+
+kernel! {
+    fn draw_bit(
+        levels: &mut [f64],
+        bound: f64,
+        per_zero: f64,
+        per_one: f64,
+        bit: u32,
+        drawn: &mut [u32],
+    ) {
+        const BELOW_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
+        for (level, z) in levels.iter_mut().zip(drawn) {
+            let one = *level >= bound;
+            let inside = if one { (*level - bound) * per_one } else { *level * per_zero };
+            *level = if inside < 1.0 { inside } else { BELOW_ONE };
+            *z |= if one { bit } else { 0 };
+        }
+    }
+}
+
+kernel! {
+    /// Adds `zero` or `one`, as bit q says.
+    fn add_chosen(drawn: &[u32], q: u32, zero: f64, one: f64, out: &mut [f64]) {
+        for (x, z) in out.iter_mut().zip(drawn) {
+            *x += if z >> q & 1 == 0 { zero } else { one };
+        }
+    }
+}
+
+kernel! {
+    /// The sums of the values whose outcomes have bit q at 0 and at 1.
+    fn sum_by_bit(drawn: &[u32], q: u32, values: &[f64]) -> [f64; 2] {
+        const LANES: usize = 8;
+        let mut sums = [[0.0; LANES]; 2];
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        let (outcomes, other) = drawn.as_chunks::<LANES>();
+        for (x, z) in chunks.iter().zip(outcomes) {
+            one_turn_at_a_time();
+            for k in 0..LANES {
+                let one = z[k] >> q & 1 == 1;
+                sums[0][k] += if one { 0.0 } else { x[k] };
+                sums[1][k] += if one { x[k] } else { 0.0 };
+            }
+        }
+        for (x, z) in rest.iter().zip(other) {
+            sums[(z >> q & 1) as usize][0] += x;
+        }
+        sums.map(|s| s.iter().sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, generator};
+
+    #[test]
+    fn draws_follow_the_product() {
+        let ones = [0.3, 0.0, 0.9, 1.0];
+        let probabilities = ones.map(|p| [1.0 - p, p]);
+        let shots = 40_001;
+        let drawn = draw(&probabilities, shots, &mut generator(3, Purpose::Shots, 0, 0));
+        for z in 0..16u32 {
+            let factors = (0..4).map(|q| probabilities[q][(z >> q & 1) as usize]);
+            let p: f64 = factors.product();
+            let count = drawn.iter().filter(|d| **d == z).count() as f64;
+            // Five standard deviations of a binomial; nothing at all where p is 0.
+            let sd = (shots as f64 * p * (1.0 - p)).sqrt();
+            assert!((count - shots as f64 * p).abs() <= 5.0 * sd, "{z}: {count}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_rounds_up_to_one_draws_nothing_impossible() {
+        let mut drawn = [0];
+        let mut levels = [1.0 - f64::EPSILON / 2.0];
+        draw_bit(&mut levels, 0.3, 1.0 / 0.3, 1.0 / 0.7, 2, &mut drawn);
+        draw_bit(&mut levels, 1.0, 1.0, f64::INFINITY, 1, &mut drawn);
+        assert_eq!(drawn, [2]);
+    }
+}
