@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -185,7 +186,8 @@ class _Loop:
         n_values = self.n_inits * self.n_steps * len(_HISTORY)
         _core.check_memory("the history", 8 * min(n_values, 2**58))
         self.state: Arrays = self.optimizer.start(self.params)
-        self.history = {name: np.full((self.n_inits, self.n_steps), np.nan) for name in _HISTORY}
+        # Step by step, so that each step writes one place; labelled the other way round.
+        self.history = np.full((self.n_steps, len(_HISTORY), self.n_inits), np.nan)
         self.done = 0
 
     def run(self, progress: bool | None, checkpoint: Path | None) -> None:
@@ -196,11 +198,13 @@ class _Loop:
         bandwidths = self.objective.bandwidths(self.prior.n)
         bar = TrainingProgress(progress, self.n_steps, self.done)
         saved = time.monotonic()
-        with Interrupts() as interrupts, bar:
+        # Overflow is looked for after each step, and reported with it.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with Interrupts() as interrupts, bar, quiet:
             while self.done < self.n_steps:
                 weight = schedules.at(self.objective.weight, self.done, self.n_steps)
                 self._step(problem, Term(self.objective.divergence, bandwidths, weight))
-                bar.update(self.history["objective"][:, self.done - 1])
+                bar.update(self.history[self.done - 1, 0])
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
                 due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
@@ -222,7 +226,7 @@ class _Loop:
             ],
         }
         dataset = xr.Dataset(
-            {name: (("init", "step"), values) for name, values in self.history.items()}
+            self._labelled_history()
             | {name: (("step",), values) for name, values in by_step.items()},
             coords={"init": np.arange(self.n_inits), "step": np.arange(self.n_steps)},
         )
@@ -234,22 +238,30 @@ class _Loop:
         found = self.gradient(
             self.circuit._core, problem, term, self.params, seed=self.seed, step=self.done
         )
-        # Overflow is looked for below, once, and reported with its step.
-        with np.errstate(over="ignore", invalid="ignore"):
-            norms = np.sqrt((found.gradient**2).sum(axis=1))
-            values = (found.expected_nll + found.regularizer, found.expected_nll, found.regularizer)
-            for name, column in zip(_HISTORY, (*values, norms), strict=True):
-                self.history[name][:, self.done] = column
-            self.params, self.state = self.optimizer.step(
-                self.params, found.gradient, self.state, self.done, self.n_steps
-            )
+        objective, expected_nll, regularizer, gradient_norm = self.history[self.done]
+        np.add(found.expected_nll, found.regularizer, out=objective)
+        expected_nll[:] = found.expected_nll
+        regularizer[:] = found.regularizer
+        np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)
+        self.params, self.state = self.optimizer.step(
+            self.params, found.gradient, self.state, self.done, self.n_steps
+        )
         self.done += 1
-        if not np.isfinite(self.params).all():
+        # A sum is quicker than a look at each, and finite only if all are.
+        if not math.isfinite(self.params.sum()) and not np.isfinite(self.params).all():
             lost = np.flatnonzero(~np.isfinite(self.params).all(axis=1)).tolist()
             raise ValueError(
                 f"training diverged at step {self.done} in initialisations {lost}: their "
                 "parameters are no longer finite; lower the learning rate or the weight"
             )
+
+    def _labelled_history(self) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
+        """The history of the steps that are done: dims and values."""
+        done = self.history[: self.done]
+        return {
+            name: (("init", "step"), np.ascontiguousarray(done[:, i].T))
+            for i, name in enumerate(_HISTORY)
+        }
 
     def _stop(self, checkpoint: Path | None) -> str:
         if checkpoint is None:
@@ -284,10 +296,7 @@ class _Loop:
         arrays = {"params": self.params, **{f"state_{k}": v for k, v in self.state.items()}}
         dataset = xr.Dataset(
             {name: (("init", "param"), values) for name, values in arrays.items()}
-            | {
-                name: (("init", "step"), values[:, : self.done])
-                for name, values in self.history.items()
-            },
+            | self._labelled_history(),
             attrs={"fingerprint": self.fingerprint},
         )
         storage.write_dataset(path, dataset)
@@ -305,5 +314,5 @@ class _Loop:
         self.params = saved["params"].values
         self.state = {name: saved[f"state_{name}"].values for name in self.state}
         self.done = saved.sizes["step"]
-        for name, values in self.history.items():
-            values[:, : self.done] = saved[name].values
+        for i, name in enumerate(_HISTORY):
+            self.history[: self.done, i] = saved[name].values.T

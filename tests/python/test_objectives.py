@@ -14,7 +14,9 @@ from oracles import (
 )
 
 import qhypernet as qh
+from qhypernet import _core
 from qhypernet.gradients import Exact
+from qhypernet.gradients._base import Term
 
 # Sums over 2**n outcomes of terms of about 10.
 VALUE_TOLERANCE = 1e-11
@@ -92,10 +94,71 @@ def test_gradients_are_those_of_the_cotangents(objective, n):
         np.testing.assert_allclose(found[i], expected, rtol=0, atol=GRADIENT_TOLERANCE)
 
 
+def _one_layer(n, seed=0):
+    """Qubits that are turned apart, some of them from 1, and then only relabelled and rephased."""
+    rng = np.random.default_rng([n, seed])
+    circuit = qh.Circuit(n)
+    for qubit in range(n):
+        if rng.random() < 0.3:
+            circuit.x(qubit)
+        circuit.ry(qubit)
+        if qubit % 3 == 1:
+            circuit.ry(qubit, param=0)
+        circuit.ry(qubit, angle=rng.uniform(-1, 1))
+        circuit.rz(qubit)
+    for _ in range(3 * n):
+        a, b = (int(q) for q in rng.permutation(n)[:2]) if n > 1 else (0, 0)
+        circuit.x(a)
+        circuit.rz(b)
+        if n > 1:
+            circuit.cx(a, b)
+            circuit.rzz(a, b)
+    prior = qh.BernoulliPrior(n, rng.uniform(0.15, 0.9, n))
+    return circuit, rng.uniform(-3, 3, (11, circuit.n_params)), prior, rng.normal(-9, 4, 2**n)
+
+
+@pytest.mark.parametrize("is_uniform", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 9])
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_circuits_of_one_layer_equal_the_simulated_state(objective, n, is_uniform):
+    # These take a way of their own, without a state: eleven rows are a whole group and a part.
+    circuit, params, prior, table = _one_layer(n)
+    prior = qh.BernoulliPrior(n) if is_uniform else prior
+    found = evaluate(Exact(), circuit, table, prior, objective, params)
+    p = prior_probabilities(prior.p_plus)
+    for i, row in enumerate(params):
+        state = circuit.simulate(row)
+        q = state.probabilities()
+        expected = objective.weight * divergence(q, p, objective)
+        assert abs(found.expected_nll[i] + q @ table) < VALUE_TOLERANCE
+        assert abs(found.regularizer[i] - expected) < VALUE_TOLERANCE
+        gradient = state.gradient(cotangent(q, p, table, objective))
+        np.testing.assert_allclose(found.gradient[i], gradient, rtol=0, atol=GRADIENT_TOLERANCE)
+    assert abs(found.gradient).max() > 0.1
+    # A row is the same in any batch.
+    few = evaluate(Exact(), circuit, table, prior, objective, params[3:5])
+    np.testing.assert_array_equal(few.gradient, found.gradient[3:5])
+
+
+def test_tables_are_made_anew_for_another_circuit_or_kernel():
+    # One problem for all of them, as nobody but a test has it.
+    _, _, prior, table = _one_layer(6)
+    problem = _core.Problem(table, prior.p_plus)
+    for seed, objective in [(0, 4), (1, 4), (1, 5), (0, 5), (0, 1), (2, 1), (2, 0), (0, 4)]:
+        circuit, params, _, _ = _one_layer(6, seed)
+        o = OBJECTIVES[objective]
+        term = Term(o.divergence, o.bandwidths(6), o.weight)
+        shared = Exact()(circuit._core, problem, term, params, seed=0, step=0)
+        own = evaluate(Exact(), circuit, table, prior, o, params)
+        np.testing.assert_array_equal(shared.gradient, own.gradient)
+        np.testing.assert_array_equal(shared.regularizer, own.regularizer)
+
+
+@pytest.mark.parametrize("one_layer", [False, True])
 @pytest.mark.parametrize("objective", [OBJECTIVES[1], OBJECTIVES[4], OBJECTIVES[5]], ids=repr)
-def test_states_of_several_tiles(objective):
+def test_states_of_several_tiles(objective, one_layer):
     n = 14
-    circuit, params, prior, table = _case(n)
+    circuit, params, prior, table = (_one_layer if one_layer else _case)(n)
     found = evaluate(Exact(), circuit, table, prior, objective, params[:1])
     state = circuit.simulate(params[0])
     q, p = state.probabilities(), prior.probabilities()
@@ -126,8 +189,9 @@ def test_minus_the_elbo_is_the_divergence_from_the_posterior_less_the_evidence()
     assert (expected > 0.1).all()
 
 
-def test_a_constant_in_the_table_changes_no_gradient():
-    circuit, params, prior, table = _case(5)
+@pytest.mark.parametrize("case", [_case, _one_layer])
+def test_a_constant_in_the_table_changes_no_gradient(case):
+    circuit, params, prior, table = case(5)
     for objective in OBJECTIVES:
         near = evaluate(Exact(), circuit, table, prior, objective, params)
         far = evaluate(Exact(), circuit, table - 1e6, prior, objective, params)

@@ -147,9 +147,13 @@ OBJECTIVES = [
 ]
 
 
-def _training_case():
+# Circuits of one layer draw their shots bit by bit; others from the whole distribution.
+LAYERS = [1, 2]
+
+
+def _training_case(n_layers=2):
     n = 3
-    circuit = qh.ansatz.hardware_efficient(n, 2)
+    circuit = qh.ansatz.hardware_efficient(n, n_layers)
     rng = np.random.default_rng(17)
     params = rng.uniform(0.3, 1.2, circuit.n_params)
     prior = qh.BernoulliPrior(n, [0.3, 0.6, 0.8])
@@ -157,9 +161,9 @@ def _training_case():
 
 
 @functools.cache
-def _repeated(shots, objective, n_rows=4000, n_steps=10):
+def _repeated(shots, objective, n_layers, n_rows=4000, n_steps=10):
     """Evaluations from independent streams: rows are initialisations, and steps follow steps."""
-    circuit, params, prior, table = _training_case()
+    circuit, params, prior, table = _training_case(n_layers)
     rows = np.tile(params, (n_rows, 1))
     found = [
         evaluate(Sampled(shots), circuit, table, prior, objective, rows, seed=2, step=step)
@@ -179,14 +183,15 @@ def _standard_error(values):
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: o.name)
 @pytest.mark.parametrize("shots", [3, 4])
-def test_sampled_gradients_are_unbiased(shots, objective):
+@pytest.mark.parametrize("n_layers", LAYERS)
+def test_sampled_gradients_are_unbiased(shots, objective, n_layers):
     # The bound must be tight enough for the plausible mistakes. Their shift along the gradient, in
     # bounds, from 400 000 repetitions in NumPy of this very case: the mean of all shots as baseline
     # (shrinks what is linear in q by (N-1)/N) 5.5 to 8; a leave-one-out mean of f_i whose kernel
     # sums still hold shot i 2.1; the plug-in K q of all shots 2.7 to 3.2.
-    circuit, params, prior, table = _training_case()
+    circuit, params, prior, table = _training_case(n_layers)
     exact = evaluate(Exact(), circuit, table, prior, objective, params[None]).gradient[0]
-    gradient, _, _ = _repeated(shots, objective)
+    gradient, _, _ = _repeated(shots, objective, n_layers)
     bound = SIGMAS * _standard_error(gradient)
     assert (abs(gradient.mean(axis=0) - exact) <= bound + 1e-12).all()
     # The same along the gradient, where a shrinkage would show best.
@@ -198,11 +203,12 @@ def test_sampled_gradients_are_unbiased(shots, objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: o.name)
 @pytest.mark.parametrize("shots", [3, 4])
-def test_sampled_parts_of_the_objective_are_unbiased(shots, objective):
-    circuit, params, prior, table = _training_case()
+@pytest.mark.parametrize("n_layers", LAYERS)
+def test_sampled_parts_of_the_objective_are_unbiased(shots, objective, n_layers):
+    circuit, params, prior, table = _training_case(n_layers)
     q = circuit.simulate(params).probabilities()
     p = prior_probabilities(prior.p_plus)
-    _, nll, regularizer = _repeated(shots, objective)
+    _, nll, regularizer = _repeated(shots, objective, n_layers)
     assert abs(nll.mean() + q @ table) < SIGMAS * _standard_error(nll)
     expected = objective.weight * divergence(q, p, objective)
     bound = SIGMAS * _standard_error(regularizer)
@@ -215,8 +221,9 @@ def test_sampled_parts_of_the_objective_are_unbiased(shots, objective):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: o.name)
-def test_a_sure_outcome_has_no_noise(objective):
-    circuit, _, prior, table = _training_case()
+@pytest.mark.parametrize("n_layers", LAYERS)
+def test_a_sure_outcome_has_no_noise(objective, n_layers):
+    circuit, _, prior, table = _training_case(n_layers)
     params = np.zeros((1, circuit.n_params))
     q = circuit.simulate(params[0]).probabilities()
     p = prior_probabilities(prior.p_plus)

@@ -12,13 +12,14 @@ import qhypernet as qh
 OPTIONS = [{}, {"gradient": "sampled", "shots": 20}]
 
 
-def _circuit(n):
-    return qh.ansatz.hardware_efficient(n, 2, ("ry", "rz", "rx"), "cx", "circular")
+def _circuit(n, n_layers=2):
+    rotations = ("ry", "rz", "rx")[: n_layers + 1]
+    return qh.ansatz.hardware_efficient(n, n_layers, rotations, "cx", "circular")
 
 
-def _training(n, n_inits, options):
+def _training(n, n_inits, options, n_layers=2):
     rng = np.random.default_rng(n)
-    circuit = _circuit(n)
+    circuit = _circuit(n, n_layers)
     prior = qh.BernoulliPrior(n, rng.uniform(0.2, 0.8, n))
     table = rng.normal(-9, 3, 2**n)
     objectives = [qh.ELBO(beta=2.0), qh.SELBO(weight=20.0)]
@@ -66,9 +67,10 @@ JOBS = {
 }
 for _n in (9, 14):
     for _options in OPTIONS:
-        for _inits in (2, 5):
-            name = f"{_inits} trainings, {_n} qubits, {_options.get('gradient', 'exact')}"
-            JOBS[name] = lambda n=_n, i=_inits, o=_options: _training(n, i, o)
+        for _inits, _layers in ((2, 2), (5, 2), (27, 1)):
+            way = _options.get("gradient", "exact")
+            name = f"{_inits} trainings, {_n} qubits, {_layers} layers, {way}"
+            JOBS[name] = lambda n=_n, i=_inits, o=_options, k=_layers: _training(n, i, o, k)
 
 
 @pytest.mark.usefixtures("restored_threads")
@@ -85,9 +87,10 @@ def test_one_seed_gives_the_same_bits_on_any_number_of_threads(job):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["exact", "sampled"])
+@pytest.mark.parametrize("n_layers", [1, 2])
 @pytest.mark.parametrize("n", [9, 14])
-def test_rows_do_not_depend_on_the_size_of_the_batch(n, options):
-    few, many = _training(n, 2, options), _training(n, 5, options)
+def test_rows_do_not_depend_on_the_size_of_the_batch(n, n_layers, options):
+    few, many = (_training(n, i, options, n_layers) for i in (2, 5))
     for a, b in zip(few, many, strict=True):
         np.testing.assert_array_equal(a, b[:2])
 

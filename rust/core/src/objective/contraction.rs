@@ -46,13 +46,17 @@ pub fn contract(table: &[f64], bits: &[Bit], threads: Threads) -> Contraction {
     let (width, height, n_blocks) = (1 << low.len(), 1 << high.len(), 1 << top.len());
     let n_tasks = n_blocks.min(MAX_TASKS);
     let tasks = map_tasks(threads, n_tasks, |task| {
+        let (low, high) = (&low_products[width..], &high_products[height..]);
         let mut sums = Sums::new(width, height);
+        if n_blocks == 1 {
+            sweep(table, low, high, &mut sums.columns, &mut sums.rows);
+            return sums;
+        }
         let mut block_sums = Sums::new(width, height);
         for block in task * n_blocks / n_tasks..(task + 1) * n_blocks / n_tasks {
             let values = &table[block * width * height..(block + 1) * width * height];
-            let (columns, rows) = (&mut block_sums.columns, &mut block_sums.rows);
-            sweep(values, &low_products[width..], &high_products[height..], columns, rows);
-            sums.add(&block_sums, &low_products[width..], &top_products[n_blocks + block]);
+            sweep(values, low, high, &mut block_sums.columns, &mut block_sums.rows);
+            sums.add(&block_sums, low, &top_products[n_blocks + block]);
         }
         sums
     });
@@ -68,7 +72,9 @@ pub fn contract(table: &[f64], bits: &[Bit], threads: Threads) -> Contraction {
     let (high_slopes, top_slopes) = rest.split_at_mut(high.len());
     fold(&mut total.columns, &low_products, low, low_slopes);
     fold(&mut total.rows, &high_products, high, high_slopes);
-    fold(&mut total.blocks, &top_products, top, top_slopes);
+    if n_blocks > 1 {
+        fold(&mut total.blocks, &top_products, top, top_slopes);
+    }
     Contraction { value: total.columns[0], slopes }
 }
 

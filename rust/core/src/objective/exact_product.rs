@@ -62,17 +62,15 @@ fn evaluate(
     rows: &[&[f64]],
     threads: Threads,
 ) -> Vec<Evaluation> {
-    let amplitudes: Vec<_> = rows.iter().map(|row| product.amplitudes(row)).collect();
-    let n = amplitudes[0].len();
-    // Lanes that are left over repeat the last row: what they give is thrown away.
-    let lane = |k: usize| &amplitudes[k.min(rows.len() - 1)];
-    let of_qubit = |f: &dyn Fn([f64; 2]) -> f64, q: usize| std::array::from_fn(|k| f(lane(k)[q]));
-    let bits: Vec<Bit> = (0..n)
-        .map(|q| Bit {
-            factors: [of_qubit(&|[a, _]| a * a, q), of_qubit(&|[_, b]| b * b, q)],
-            slopes: [of_qubit(&|[a, b]| -a * b, q), of_qubit(&|[a, b]| a * b, q)],
-        })
-        .collect();
+    let n = product.n_qubits();
+    let mut bits = vec![Bit { factors: [[0.0; LANES]; 2], slopes: [[0.0; LANES]; 2] }; n];
+    for (k, row) in rows.iter().enumerate() {
+        product.amplitudes(row, |q, [a, b]| {
+            let Bit { factors, slopes } = &mut bits[q];
+            (factors[0][k], factors[1][k]) = (a * a, b * b);
+            (slopes[0][k], slopes[1][k]) = (-a * b, a * b);
+        });
+    }
 
     let mut cost = Term::zero(n);
     cost.add_mean(1.0, &tables.cost, &bits, threads);

@@ -71,17 +71,20 @@ impl<'a> Product<'a> {
         Some(Self { start: plan.start(), turns, relabelling: Relabelling { columns, offset } })
     }
 
-    /// Each qubit's amplitudes of 0 and 1.
-    pub fn amplitudes(&self, params: &[f64]) -> Vec<[f64; 2]> {
-        let n = self.relabelling.columns.len();
+    /// Number of qubits.
+    pub fn n_qubits(&self) -> usize {
+        self.relabelling.columns.len()
+    }
+
+    /// Writes each qubit's amplitudes of 0 and 1.
+    pub fn amplitudes(&self, params: &[f64], mut write: impl FnMut(usize, [f64; 2])) {
         let basis = |q: usize| if self.start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-        let mut amplitudes: Vec<[f64; 2]> = (0..n).map(basis).collect();
+        (0..self.n_qubits()).for_each(|q| write(q, basis(q)));
         for (q, turn) in self.turns {
             let (sin, cos) = (turn.at(params) / 2.0).sin_cos();
-            let [zero, one] = amplitudes[*q];
-            amplitudes[*q] = [cos * zero - sin * one, sin * zero + cos * one];
+            let [zero, one] = basis(*q);
+            write(*q, [cos * zero - sin * one, sin * zero + cos * one]);
         }
-        amplitudes
     }
 
     /// Adds to a gradient what derivatives by each qubit's angle make of it.

@@ -7,6 +7,7 @@ use super::sampled::{Estimate, estimate};
 use super::tables::Tables;
 use crate::rng::uniform;
 use crate::simd::{kernel, one_turn_at_a_time};
+use crate::state::fma;
 use rand_chacha::ChaCha8Rng;
 
 /// One row of parameters.
@@ -18,7 +19,8 @@ pub fn evaluate_product(
     shots: usize,
     rng: &mut ChaCha8Rng,
 ) -> Evaluation {
-    let amplitudes = product.amplitudes(params);
+    let mut amplitudes = vec![[0.0; 2]; product.n_qubits()];
+    product.amplitudes(params, |q, amplitude| amplitudes[q] = amplitude);
     let probabilities: Vec<[f64; 2]> =
         amplitudes.iter().map(|[a, b]| [a * a, b * b].map(normal)).collect();
     let drawn = draw(&probabilities, shots, rng);
@@ -29,9 +31,11 @@ pub fn evaluate_product(
         }
         log_q
     });
+    let unset: Vec<u32> = drawn.iter().map(|z| !z).collect();
     let slope = |q: usize| {
         let [a, b] = amplitudes[q];
-        let [zeros, ones] = sum_by_bit(&drawn, q as u32, &pulls);
+        let ones = sum_of_set(&drawn, q as u32, &pulls);
+        let zeros = sum_of_set(&unset, q as u32, &pulls);
         // The derivatives of ln a^2 and ln b^2; a bit of probability 0 has not been drawn.
         let share = |sum: f64, p: f64, score: f64| if p > 0.0 { sum * score } else { 0.0 };
         let [p, r] = probabilities[q];
@@ -91,24 +95,20 @@ kernel! {
 }
 
 kernel! {
-    /// The sums of the values whose outcomes have bit q at 0 and at 1.
-    fn sum_by_bit(drawn: &[u32], q: u32, values: &[f64]) -> [f64; 2] {
+    /// The sum of the values whose outcomes have bit q set.
+    fn sum_of_set(drawn: &[u32], q: u32, values: &[f64]) -> f64 {
         const LANES: usize = 8;
-        let mut sums = [[0.0; LANES]; 2];
+        let mut sums = [0.0; LANES];
         let (chunks, rest) = values.as_chunks::<LANES>();
         let (outcomes, other) = drawn.as_chunks::<LANES>();
         for (x, z) in chunks.iter().zip(outcomes) {
             one_turn_at_a_time();
             for k in 0..LANES {
-                let one = z[k] >> q & 1 == 1;
-                sums[0][k] += if one { 0.0 } else { x[k] };
-                sums[1][k] += if one { x[k] } else { 0.0 };
+                sums[k] = fma::<f64, FMA>(x[k], (z[k] >> q & 1) as i32 as f64, sums[k]);
             }
         }
-        for (x, z) in rest.iter().zip(other) {
-            sums[(z >> q & 1) as usize][0] += x;
-        }
-        sums.map(|s| s.iter().sum())
+        let end: f64 = rest.iter().zip(other).map(|(x, z)| x * f64::from(z >> q & 1)).sum();
+        sums.iter().sum::<f64>() + end
     }
 }
 
