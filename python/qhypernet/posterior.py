@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp, xlogy
 
 from qhypernet import _check
+from qhypernet._logs import entropy_terms, log_sum_exp
 from qhypernet.priors import BernoulliPrior
 
 
@@ -29,7 +29,7 @@ class ExactPosterior:
     def kl_from(self, q: ArrayLike) -> NDArray[np.float64]:
         """KL(q || posterior) in nats for q of shape (..., 2**n)."""
         q = self._distributions(q)
-        return np.asarray((xlogy(q, q) - q * self.log_probabilities).sum(axis=-1))
+        return np.asarray((entropy_terms(q) - q * self.log_probabilities).sum(axis=-1))
 
     def total_variation(self, q: ArrayLike) -> NDArray[np.float64]:
         """Half the sum of |q - posterior|, from 0 to 1, for q of shape (..., 2**n)."""
@@ -66,7 +66,7 @@ def exact_posterior(table: ArrayLike, prior: BernoulliPrior | None = None) -> Ex
     if prior.n != n:
         raise ValueError(f"prior: expected {n} weights as in the table, got {prior.n}")
     joint = values + prior.log_probabilities()
-    log_evidence = float(logsumexp(joint))
+    log_evidence = log_sum_exp(joint)
     return ExactPosterior(joint - log_evidence, log_evidence)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 
 from qhypernet import _check
+from qhypernet._logs import entropy_terms
 from qhypernet.networks import BinaryNetwork
 
 
@@ -31,7 +31,7 @@ class Prediction:
     @property
     def entropy(self) -> NDArray[np.float64]:
         """Entropy of the posterior predictive in nats, shape (M, D)."""
-        return np.asarray(-xlogy(self.probabilities, self.probabilities).sum(axis=-1))
+        return np.asarray(-entropy_terms(self.probabilities).sum(axis=-1))
 
     @property
     def epistemic(self) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ pub mod binn;
 pub mod bits;
 pub mod circuit;
 pub mod error;
+mod logarithm;
 pub mod memory;
 pub mod mmd;
 pub mod objective;

@@ -7,8 +7,10 @@ use super::likelihood::Likelihood;
 use super::points::{self, Tile};
 use super::rows::Networks;
 use crate::error::{Error, Result, check_distribution, check_len};
+use crate::logarithm::ln_1p;
 use crate::memory;
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
+use crate::state::fma;
 
 use rayon::prelude::*;
 
@@ -149,12 +151,9 @@ impl Job<'_> {
             }
             let distributions = self.probabilities.chunks_exact(self.n_networks);
             for (distribution, sums) in distributions.zip(sums.chunks_exact_mut(width)) {
-                for (&p, values) in
-                    distribution[block.clone()].iter().zip(values.chunks_exact(width))
-                {
-                    if p > 0.0 {
-                        add_share(sums, values, p);
-                    }
+                let shares = &distribution[block.clone()];
+                if shares.iter().any(|&p| p > 0.0) {
+                    add_shares(sums, &values, shares);
                 }
             }
         }
@@ -179,7 +178,7 @@ kernel! {
                     mean[n_points + d] = if one { likely } else { unlikely };
                     votes[d] = f64::from(!one);
                     votes[n_points + d] = f64::from(one);
-                    aleatoric[d] = e.ln_1p() + size * unlikely;
+                    aleatoric[d] = ln_1p::<FMA>(e) + size * unlikely;
                 }
             }
             Likelihood::Categorical => {
@@ -214,8 +213,28 @@ kernel! {
 }
 
 kernel! {
-    fn add_share(sums: &mut [f64], values: &[f64], p: f64) {
-        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += p * value);
+    /// Adds the values of some networks, one row each, times their shares.
+    fn add_shares(sums: &mut [f64], values: &[f64], shares: &[f64]) {
+        /// Sums that stay in registers while all networks are added.
+        const SUMS: usize = 32;
+        let width = sums.len();
+        let (chunks, rest) = sums.as_chunks_mut::<SUMS>();
+        for (i, chunk) in chunks.iter_mut().enumerate() {
+            let mut sums = *chunk;
+            for (p, row) in shares.iter().zip(values.chunks_exact(width)) {
+                one_turn_at_a_time();
+                for (sum, value) in sums.iter_mut().zip(&row[i * SUMS..][..SUMS]) {
+                    *sum = fma::<f64, FMA>(*p, *value, *sum);
+                }
+            }
+            *chunk = sums;
+        }
+        let start = chunks.len() * SUMS;
+        for (p, row) in shares.iter().zip(values.chunks_exact(width)) {
+            for (sum, value) in rest.iter_mut().zip(&row[start..]) {
+                *sum = fma::<f64, FMA>(*p, *value, *sum);
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Objectives from the whole outcome distribution.
 
 use super::exact_product::exact_product;
-use super::logarithm::log_ratio;
 use super::product::Product;
 use super::{Divergence, Evaluation, Objective, Problem};
+use crate::logarithm::log_ratio;
 use crate::mmd::apply_kernel;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};

@@ -1,12 +1,15 @@
 //! Objectives of a product circuit: contractions and closed forms, no state.
 
 use super::contraction::{Bit, LANES, Lanes, contract};
-use super::logarithm::log_ratio;
 use super::product::Product;
 use super::tables::{Function, Tables, Terms};
 use super::{Evaluation, Objective, Problem};
 use crate::Result;
+use crate::logarithm::log_ratio;
 use crate::parallel::{Threads, map_batch};
+
+/// Rows times outcomes that are done before another thread has woken up.
+const MAX_SERIAL: usize = 1 << 16;
 
 /// Value and gradient for every row of `params`.
 pub fn exact_product(
@@ -23,6 +26,9 @@ pub fn exact_product(
         let rows: Vec<&[f64]> = groups[i].chunks_exact(n_params).collect();
         evaluate(product, &tables, objective.weight, &rows, threads)
     };
+    if (params.len() / n_params) << problem.n_weights() <= MAX_SERIAL {
+        return Ok((0..groups.len()).flat_map(|i| group(&mut (), i, Threads::One)).collect());
+    }
     Ok(map_batch(groups.len(), is_small, || (), group).concat())
 }
 

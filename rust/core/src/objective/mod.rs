@@ -8,7 +8,6 @@
 mod contraction;
 mod exact;
 mod exact_product;
-mod logarithm;
 mod problem;
 mod product;
 mod sampled;

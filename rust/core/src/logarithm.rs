@@ -37,6 +37,14 @@ fn ln<const FMA: bool>(x: f64) -> f64 {
     fma::<f64, FMA>(exponent, std::f64::consts::LN_2, s * sum)
 }
 
+/// ln(1 + x) for x from 0 to 1, without a branch.
+#[inline(always)]
+pub fn ln_1p<const FMA: bool>(x: f64) -> f64 {
+    let sum = 1.0 + x;
+    // What rounding took from the sum, to first order.
+    ln::<FMA>(sum) + (x - (sum - 1.0)) / sum
+}
+
 kernel! {
     /// Writes ln q - log_prior, and 0 where q is 0 or so small that q log q is as good as 0.
     pub fn log_ratio(q: &[f64], log_prior: &[f64], out: &mut [f64]) {
@@ -64,6 +72,18 @@ mod tests {
             x *= 1.000_37;
         }
         assert_eq!(ln::<true>(1.0), 0.0);
+    }
+
+    #[test]
+    fn small_numbers_beside_one_are_not_lost() {
+        let mut x = 1.0;
+        while x > 1e-300 {
+            for ours in [ln_1p::<true>(x), ln_1p::<false>(x)] {
+                assert!((ours - x.ln_1p()).abs() <= 4.0 * f64::EPSILON * x, "{x}");
+            }
+            x *= 0.997;
+        }
+        assert_eq!(ln_1p::<true>(0.0), 0.0);
     }
 
     #[test]
