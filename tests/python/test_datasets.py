@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, make_circles, make_moons
 from sklearn.model_selection import train_test_split
 
 from qhypernet import datasets
@@ -76,6 +76,19 @@ def test_blobs_have_the_papers_centres_and_covariance() -> None:
         np.testing.assert_allclose(
             np.cov(X[near].T), 0.1 * np.eye(2), atol=5 * 0.1 * np.sqrt(2 / m)
         )
+
+
+@pytest.mark.parametrize("n_samples", [3, 200])
+def test_moons_and_rings_are_those_of_scikit_learn(n_samples: int) -> None:
+    sequence = np.random.SeedSequence(7).spawn(2)[0]
+    for found, make, options in [
+        (datasets.moons(n_samples, seed=7, noise=0.2), make_moons, {}),
+        (datasets.rings(n_samples, seed=7, noise=0.2), make_circles, {"factor": 0.5}),
+    ]:
+        generator = np.random.RandomState(np.random.MT19937(sequence))
+        X, y = make(n_samples, noise=0.2, random_state=generator, **options)
+        np.testing.assert_array_equal(found.X_train, (X - X.mean(axis=0)) / X.std(axis=0))
+        np.testing.assert_array_equal(found.y_train, y)
 
 
 @pytest.mark.parametrize(("name", "radius"), [("rings", (1.0, 0.5)), ("moons", (1.0, 1.0))])

@@ -18,6 +18,8 @@ use rayon::prelude::*;
 const TILE_POINTS: usize = 64;
 /// Networks whose values are held together while every distribution takes its share of them.
 const BLOCK_NETWORKS: usize = 16;
+/// Points described side by side.
+const LANES: usize = 8;
 /// Networks are cut into at most this many segments, averaged side by side and added in order...
 const MAX_SEGMENTS: usize = 16;
 /// ... of at least this many networks, so that a segment is worth its own sums.
@@ -169,16 +171,29 @@ kernel! {
         let (votes, aleatoric) = rest.split_at_mut(n_classes * n_points);
         match likelihood {
             Likelihood::Bernoulli => {
-                for (d, &logit) in logits.iter().enumerate() {
-                    let size = logit.abs();
-                    let e = exp_nonpositive::<FMA>(-size);
-                    let (likely, unlikely) = (1.0 / (1.0 + e), e / (1.0 + e));
-                    let one = logit > 0.0;
-                    mean[d] = if one { unlikely } else { likely };
-                    mean[n_points + d] = if one { likely } else { unlikely };
-                    votes[d] = f64::from(!one);
-                    votes[n_points + d] = f64::from(one);
-                    aleatoric[d] = ln_1p::<FMA>(e) + size * unlikely;
+                let (zero, one) = mean.split_at_mut(n_points);
+                let (votes_zero, votes_one) = votes.split_at_mut(n_points);
+                let mut outputs = [zero, one, votes_zero, votes_one, aleatoric];
+                for (start, logits) in (0..n_points).step_by(LANES).zip(logits.chunks(LANES)) {
+                    // In arrays of their own, which nothing else can point to: it vectorises.
+                    let mut lanes = [0.0; LANES];
+                    lanes[..logits.len()].copy_from_slice(logits);
+                    let mut found = [[0.0; LANES]; 5];
+                    for k in 0..LANES {
+                        let size = lanes[k].abs();
+                        let e = exp_nonpositive::<FMA>(-size);
+                        let likely = 1.0 / (1.0 + e);
+                        let unlikely = e * likely;
+                        let is_one = lanes[k] > 0.0;
+                        found[0][k] = if is_one { unlikely } else { likely };
+                        found[1][k] = if is_one { likely } else { unlikely };
+                        found[2][k] = if is_one { 0.0 } else { 1.0 };
+                        found[3][k] = if is_one { 1.0 } else { 0.0 };
+                        found[4][k] = ln_1p::<FMA>(e) + size * unlikely;
+                    }
+                    for (out, found) in outputs.iter_mut().zip(&found) {
+                        out[start..start + logits.len()].copy_from_slice(&found[..logits.len()]);
+                    }
                 }
             }
             Likelihood::Categorical => {
@@ -216,7 +231,7 @@ kernel! {
     /// Adds the values of some networks, one row each, times their shares.
     fn add_shares(sums: &mut [f64], values: &[f64], shares: &[f64]) {
         /// Sums that stay in registers while all networks are added.
-        const SUMS: usize = 32;
+        const SUMS: usize = 64;
         let width = sums.len();
         let (chunks, rest) = sums.as_chunks_mut::<SUMS>();
         for (i, chunk) in chunks.iter_mut().enumerate() {
