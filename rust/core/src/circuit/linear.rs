@@ -47,6 +47,33 @@ impl LinearMap {
         image
     }
 
+    /// This map followed by another.
+    pub fn then(&self, next: &Self) -> Self {
+        let columns = self.columns.iter().map(|column| next.linear(*column)).collect();
+        Self { columns, offset: next.apply(self.offset) }
+    }
+
+    /// Where every outcome goes, for at most 32 bits.
+    pub fn outcomes(&self) -> Vec<u32> {
+        let mut outcomes = vec![self.offset as u32];
+        for (q, column) in self.columns.iter().enumerate() {
+            outcomes.extend_from_within(..);
+            outcomes[1 << q..].iter_mut().for_each(|z| *z ^= *column as u32);
+        }
+        outcomes
+    }
+
+    /// `A^T S` for every set S of bits after the map, for at most 32 bits: the bits before it whose
+    /// parity, but for the offset, is that of the bits in S.
+    pub fn parities(&self) -> Vec<u32> {
+        let n = self.columns.len();
+        let row = |j: usize| {
+            let bits = self.columns.iter().enumerate();
+            bits.fold(0, |row, (q, column)| row | (column >> j & 1) << q)
+        };
+        Self { columns: (0..n).map(row).collect(), offset: 0 }.outcomes()
+    }
+
     /// Bits that may end with another value than they had.
     pub fn moved(&self) -> u64 {
         self.columns.iter().enumerate().fold(self.offset, |mask, (q, c)| mask | (c ^ 1 << q))

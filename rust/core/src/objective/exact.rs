@@ -26,7 +26,7 @@ pub fn exact(
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
     if let Some(product) = Product::of(program.plan()) {
-        return exact_product(&product, problem, objective, params, n_params);
+        return exact_product(program, &product, problem, objective, params);
     }
     let n = problem.n_weights();
     let at_once = side_by_side(batch, program.is_small());

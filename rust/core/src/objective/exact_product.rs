@@ -7,19 +7,21 @@ use super::{Evaluation, Objective, Problem};
 use crate::Result;
 use crate::logarithm::log_ratio;
 use crate::parallel::{Threads, map_batch};
+use crate::state::Program;
 
 /// Rows times outcomes that are done before another thread has woken up.
 const MAX_SERIAL: usize = 1 << 16;
 
 /// Value and gradient for every row of `params`.
 pub fn exact_product(
+    program: &Program,
     product: &Product<'_>,
     problem: &Problem,
     objective: &Objective,
     params: &[f64],
-    n_params: usize,
 ) -> Result<Vec<Evaluation>> {
     let tables = problem.tables(&product.relabelling, &objective.divergence)?;
+    let n_params = program.plan().n_params();
     let groups: Vec<&[f64]> = params.chunks(LANES * n_params).collect();
     let is_small = program.is_small();
     let group = |(): &mut (), i: usize, threads| {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Divergence;
-use super::product::Relabelling;
 use super::tables::Tables;
+use crate::circuit::LinearMap;
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 
@@ -59,7 +59,7 @@ impl Problem {
     /// The tables in a product circuit's order: a training asks for the same ones at every step.
     pub(super) fn tables(
         &self,
-        relabelling: &Relabelling,
+        relabelling: &LinearMap,
         divergence: &Divergence,
     ) -> Result<Arc<Tables>> {
         let mut slot = self.tables.lock().unwrap_or_else(PoisonError::into_inner);

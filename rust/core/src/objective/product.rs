@@ -4,76 +4,34 @@
 //! One layer of rotations with any entangling permutation after it is such a circuit, whatever phases
 //! stand between. No state is needed: an expectation is a contraction of a table with n factors.
 
-use crate::circuit::{Plan, Stage, Turn};
-
-/// Where the permutations of a circuit take outcomes: z to A z + b.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Relabelling {
-    columns: Vec<u64>,
-    offset: u64,
-}
-
-impl Relabelling {
-    /// Every outcome stays as it is.
-    pub fn identity(n_bits: usize) -> Self {
-        Self { columns: (0..n_bits).map(|q| 1 << q).collect(), offset: 0 }
-    }
-
-    /// What is measured for each z.
-    pub fn outcomes(&self) -> Vec<u32> {
-        let mut outcomes = vec![self.offset as u32; 1 << self.columns.len()];
-        for (q, column) in self.columns.iter().enumerate() {
-            let (zeros, ones) = outcomes[..2 << q].split_at_mut(1 << q);
-            ones.iter_mut().zip(zeros).for_each(|(one, zero)| *one = *zero ^ *column as u32);
-        }
-        outcomes
-    }
-
-    /// `A^T S` for every set S of measured bits: the bits of z whose parity, but for the offset, is
-    /// that of w's bits in S.
-    pub fn parities(&self) -> Vec<u32> {
-        let n = self.columns.len();
-        let row = |j: usize| {
-            let bits = self.columns.iter().enumerate();
-            bits.fold(0, |row, (q, column)| row | (column >> j & 1) << q)
-        };
-        let rows = Self { columns: (0..n).map(row).collect(), offset: 0 };
-        rows.outcomes()
-    }
-}
+use crate::circuit::{LinearMap, Plan, Stage, Turn};
 
 /// A product circuit.
 pub struct Product<'a> {
     start: u64,
     turns: &'a [(usize, Turn)],
-    pub relabelling: Relabelling,
+    /// From the product's outcomes to those that are measured.
+    pub relabelling: LinearMap,
 }
 
 impl<'a> Product<'a> {
     /// The circuit as a product, if it is one: if no rotation comes after the first stage.
     pub fn of(plan: &'a Plan) -> Option<Self> {
-        let (turns, rest) = match plan.stages() {
-            [Stage::Rotate(turns), rest @ ..] => (&turns[..], rest),
-            rest => (&[][..], rest),
-        };
-        let mut maps = Vec::new();
-        for stage in rest {
+        let mut relabelling = LinearMap::identity(plan.n_qubits());
+        for stage in plan.stages() {
             match stage {
                 Stage::Rotate(_) => return None,
                 // No rotation makes a probability of it.
                 Stage::Phase(_) => {}
-                Stage::Permute(map) => maps.push(map),
+                Stage::Permute(next) => relabelling = relabelling.then(next.map()),
             }
         }
-        let image = |z: u64| maps.iter().fold(z, |z, map| map.apply(z));
-        let offset = image(0);
-        let columns = (0..plan.n_qubits()).map(|q| image(1 << q) ^ offset).collect();
-        Some(Self { start: plan.start(), turns, relabelling: Relabelling { columns, offset } })
+        Some(Self { start: plan.start(), turns: plan.product(), relabelling })
     }
 
     /// Number of qubits.
     pub fn n_qubits(&self) -> usize {
-        self.relabelling.columns.len()
+        self.relabelling.n_bits()
     }
 
     /// Writes each qubit's amplitudes of 0 and 1.

@@ -5,10 +5,11 @@
 //! gradient is unbiased (the mean over all shots as baseline would shrink it by (N-1)/N).
 
 use super::exact::check;
-use super::product::{Product, Relabelling};
+use super::product::Product;
 use super::sampled_product::evaluate_product;
 use super::tables::{Tables, Terms};
 use super::{Evaluation, Objective, Problem};
+use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
 use crate::simd::kernel;
@@ -70,7 +71,7 @@ pub fn sampled(
             },
         ));
     }
-    let tables = problem.tables(&Relabelling::identity(n), &objective.divergence)?;
+    let tables = problem.tables(&LinearMap::identity(n), &objective.divergence)?;
     let at_once = side_by_side(batch, is_small);
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
     let room = || (Workspace::<f64>::new(program), vec![0.0; 1 << n]);

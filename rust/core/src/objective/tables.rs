@@ -1,7 +1,7 @@
 //! A problem in the order of outcomes before a product circuit relabels them, made once.
 
-use super::product::Relabelling;
 use super::{Divergence, Problem};
+use crate::circuit::LinearMap;
 use crate::mmd::{HammingKernel, kernel_eigenvalues, prior_self_similarity};
 
 /// A function of the outcome: a constant and what varies about it, if anything does.
@@ -57,7 +57,7 @@ pub enum Terms {
 /// A problem's tables, each entry for the outcome before relabelling.
 #[derive(Debug)]
 pub struct Tables {
-    relabelling: Relabelling,
+    relabelling: LinearMap,
     divergence: Divergence,
     pub outcomes: Vec<u32>,
     pub cost: Function,
@@ -65,7 +65,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub fn new(problem: &Problem, relabelling: &Relabelling, divergence: &Divergence) -> Self {
+    pub fn new(problem: &Problem, relabelling: &LinearMap, divergence: &Divergence) -> Self {
         let n = problem.n_weights();
         let outcomes = relabelling.outcomes();
         let relabelled =
@@ -100,7 +100,7 @@ impl Tables {
     }
 
     /// Whether these are the tables for that circuit and divergence.
-    pub fn are_for(&self, relabelling: &Relabelling, divergence: &Divergence) -> bool {
+    pub fn are_for(&self, relabelling: &LinearMap, divergence: &Divergence) -> bool {
         self.relabelling == *relabelling && self.divergence == *divergence
     }
 }
