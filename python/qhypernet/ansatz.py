@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from qhypernet import _check
+from qhypernet._symmetry import sign_flips
 from qhypernet.circuits import Circuit
 from qhypernet.networks import BinaryNetwork
 
@@ -83,18 +84,7 @@ def sign_symmetric(net: BinaryNetwork, n_layers: int) -> Circuit:
         >>> qh.ansatz.sign_symmetric(net, 2).n_params  # 10 of 13 bits, RY and RZ, 2 layers
         40
     """
-    odd = ("sign", "tanh", "identity")
-    if net.activation not in odd:
-        raise ValueError(
-            f"net: expected an odd activation ({', '.join(odd)}), whose hidden units have a sign "
-            f"symmetry, got {net.activation!r}"
-        )
-    flips = []
-    for (matrix, bias), (out, _) in zip(net.layout, net.layout[1:], strict=False):
-        for unit in range(matrix.shape[1]):
-            own = [*matrix[:, unit], *([] if bias is None else [bias[unit]])]
-            reference, *others = out[unit]
-            flips.append((int(reference), [int(q) for q in [*own, *others]]))
+    flips = sign_flips(net)
     references = {reference for reference, _ in flips}
     circuit = Circuit(net.n_weights)
     others = [q for q in range(net.n_weights) if q not in references]
