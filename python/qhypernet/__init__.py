@@ -16,7 +16,7 @@ Example:
     True
 """
 
-from qhypernet import ansatz, datasets, prediction
+from qhypernet import ansatz, baselines, datasets, prediction
 from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
@@ -49,6 +49,7 @@ __all__ = [
     "TrainingResult",
     "__version__",
     "ansatz",
+    "baselines",
     "best_network",
     "datasets",
     "exact_posterior",
