@@ -79,8 +79,12 @@ def compare(
     net = problem.net
     if not net.n_classes:
         raise ValueError("problem: expected a classifier, got a network with Gaussian likelihood")
-    X = _check.features(X_test, net.layers[0])
-    y = net.check_targets(y_test, len(X)).astype(np.int64)
+    try:
+        X = _check.features(X_test, net.layers[0])
+        y = net.check_targets(y_test, len(X)).astype(np.int64)
+    except (ValueError, TypeError) as error:
+        name, rest = str(error).split(":", 1)  # they call them X and y
+        raise type(error)(f"{name}_test:{rest}") from None
     prior = BernoulliPrior(net.n_weights) if prior is None else prior
     seed = _check.seed(seed)
     fitted = {
