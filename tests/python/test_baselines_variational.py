@@ -180,6 +180,26 @@ def test_the_exact_gradient_equals_finite_differences(family):
         np.testing.assert_allclose(gradient[:, i], difference, rtol=0, atol=DIFFERENCE_TOLERANCE)
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=repr)
+def test_scores_equal_finite_differences_and_agree_with_the_table(family):
+    params, m = _params(family, 4), 4
+    rng = np.random.default_rng(5)
+    bits = rng.integers(2, size=(2, 6, m), dtype=np.uint8)
+    c = rng.normal(size=(2, 6))  # whose sum is not 0, as that of a score function's is
+    gradient = family._log_prob(params, bits)[1](c)
+    for i in range(params.shape[1]):
+        shift = np.zeros(params.shape[1])
+        shift[i] = STEP
+        up, down = (family._log_prob(params + s * shift, bits)[0] for s in (1, -1))
+        difference = (c * (up - down)).sum(axis=1) / (2 * STEP)
+        np.testing.assert_allclose(gradient[:, i], difference, rtol=0, atol=DIFFERENCE_TOLERANCE)
+    f = rng.normal(size=(2, 2**m))
+    log_q, pullback = family._table(params, m)
+    every = np.broadcast_to(all_bits(m), (2, 2**m, m))
+    by_score = family._log_prob(params, every)[1](np.exp(log_q) * f)
+    np.testing.assert_allclose(pullback(f), by_score, rtol=0, atol=TOLERANCE)
+
+
 def test_mean_field_in_closed_form_equals_its_own_table():
     problem = _problem()
     family = MeanField(symmetric=True)

@@ -87,6 +87,9 @@ def compare(
         raise type(error)(f"{name}_test:{rest}") from None
     prior = BernoulliPrior(net.n_weights) if prior is None else prior
     seed = _check.seed(seed)
+    small = net.n_weights <= TABLE_WEIGHTS
+    if small:
+        problem.table  # noqa: B018 - worked out before clocks run
     fitted = {
         name: method.fit(problem, n_inits=n_inits, seed=seed, prior=prior)
         for name, method in _named(methods, problem).items()
@@ -95,7 +98,7 @@ def compare(
     if twice := sorted(fitted.keys() & known.keys()):
         raise ValueError(f"trained: expected names that no method has, got {twice}")
     results = known | fitted
-    if net.n_weights <= TABLE_WEIGHTS:
+    if small:
         rows = from_tables(problem, X, y, prior, results)
     else:
         n_samples = _check.integer("n_samples", n_samples, 1)

@@ -12,10 +12,10 @@ def r_hat(chains: Floats) -> float:
 
     Each chain is cut into halves; ``sqrt(((L - 1) / L W + B / L) / W)`` with L the halves' length,
     W the mean variance inside halves and B / L the variance of their means. 1 if nothing ever
-    moves, infinite if chains stand still in different places.
+    moves, infinite if chains stand still in different places, NaN without chains of four draws.
     """
     length = chains.shape[1] // 2
-    if length < 2:
+    if length < 2 or not len(chains):
         return float("nan")
     halves = np.concatenate([chains[:, :length], chains[:, -length:]])
     within = halves.var(axis=1, ddof=1).mean()

@@ -57,6 +57,7 @@ def from_tables(
                 good[name] += map(bool, finite)
                 if finite.any():
                     yield q[finite]
+        yield posterior.probabilities[None]  # so that there is one, whatever failed
 
     evaluation = evaluate(problem.net, data, blocks(), posterior, problem.table, prior)
     kl = list(METRICS).index("kl")
