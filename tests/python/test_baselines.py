@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 from oracles import all_bits
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import qhypernet as qh
 from qhypernet import baselines, optimizers
 from qhypernet.baselines import _base, _variational, bayesbinn
+from qhypernet.baselines._streams import stream
 
 # Probabilities of 2**n outcomes sum up to roundings; log q is a sum of n logarithms.
 SUM_TOLERANCE = 1e-12
@@ -143,6 +144,27 @@ def test_the_number_of_threads_does_not_matter(method, result):
         qh.set_num_threads(n_threads)
         with threadpool_limits(n_threads):
             _same(result, method.fit(PROBLEM, n_inits=3, seed=4, prior=PRIOR))
+
+
+def test_sums_of_blas_are_done_by_one_thread(monkeypatch, method):
+    seen, original = [], type(method)._fit
+
+    def fit(self, task):
+        seen.extend(pool["num_threads"] for pool in threadpool_info())
+        return original(self, task)
+
+    monkeypatch.setattr(type(method), "_fit", fit)
+    with threadpool_limits(2):
+        method.fit(PROBLEM, n_inits=1)
+    assert seen
+    assert set(seen) == {1}
+
+
+def test_streams_differ_in_every_part_of_their_name():
+    names = [(1, "a", 2), (2, "a", 2), (1 + 2**32, "a", 2), (1, "b", 2), (1, "a", 3), (1, "a", 0)]
+    draws = [tuple(stream(*name).random(4)) for name in names]
+    assert len(set(draws)) == len(names)
+    assert draws[0] == tuple(stream(*names[0]).random(4))
 
 
 def test_an_initialisation_that_fails_is_set_aside(monkeypatch, method, result):

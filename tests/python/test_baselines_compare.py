@@ -114,7 +114,10 @@ def test_a_start_that_failed_is_counted_and_left_out():
     fitted = QUICK["mine"].fit(PROBLEM, n_inits=3, seed=2, prior=PRIOR)
     whole = _compare_all(trained={"broken": fitted}, methods=[])
     fitted.failed[1] = True
-    comparison = _compare_all(trained={"broken": fitted}, methods=[])
+    uniform = np.full(512, 1 / 512)
+    comparison = _compare_all(trained={"broken": fitted, "next": uniform}, methods=[])
+    found = comparison["values"].sel(model="next", init=0)
+    np.testing.assert_allclose(found, list(map(_by_hand(uniform).get, METRICS)), atol=TOLERANCE)
     assert comparison["failed"].sel(model="broken") == 1
     rows = comparison["values"].sel(model="broken")
     assert rows[1].isnull().all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qhypernet import _check, _core
 from qhypernet.baselines._streams import stream
@@ -229,8 +229,3 @@ class BaselineResult:
 def indices_of(bits: Bits) -> NDArray[np.int64]:
     """Outcome indices of bits (..., n)."""
     return np.asarray((bits.astype(np.int64) << np.arange(bits.shape[-1])).sum(axis=-1))
-
-
-def bits_of(indices: ArrayLike, n: int) -> Bits:
-    """Bits (..., n) of outcome indices."""
-    return ((np.asarray(indices)[..., None] >> np.arange(n)) & 1).astype(np.uint8)

@@ -140,7 +140,7 @@ def relaxed_gradient(
     Returns:
         Shapes (b,) and (b, n): C in nats, and ``s dC/dw``, the derivative in tanh(l).
     """
-    noise = logit(np.maximum(u, _TINY)) / 2
+    noise = logit(u) / 2
     w = np.tanh((natural[:, None] + noise) / temperature)
     values, slope = log_likelihood(problem.net, w.reshape(-1, w.shape[2]), problem.X, problem.y)
     # As in the authors' code, so that a weight that is settled does not divide 0 by 0.
@@ -149,5 +149,4 @@ def relaxed_gradient(
     return -values.reshape(w.shape[:2]).mean(axis=1), -(scale * slope.reshape(w.shape)).mean(axis=1)
 
 
-_TINY = 2.0**-54
 _SETTLED = 1e-10
