@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use qhypernet_core::parallel::Threads;
-use qhypernet_core::state::{Program, Real, Workspace, adjoint};
+use qhypernet_core::state::{Program, Real, Workspace};
 
 use common::{angles, chain};
 
@@ -29,7 +29,7 @@ fn forward<T: Real>(c: &mut Criterion, precision: &str) {
         group.throughput(Throughput::Elements(1 << n));
         group.bench_function(BenchmarkId::from_parameter(n), |b| {
             // With the last phases, as for a statevector.
-            b.iter(|| program.run(&params, &mut room.psi, &mut room.rooms, true, threads));
+            b.iter(|| program.at(&params, true).run(&mut room.psi, &mut room.rooms, threads));
         });
     }
 }
@@ -51,14 +51,11 @@ fn gradient(c: &mut Criterion) {
         group.throughput(Throughput::Elements(1 << n));
         group.bench_function(BenchmarkId::from_parameter(n), |b| {
             b.iter(|| {
-                program.run(&params, &mut room.psi, &mut room.rooms, false, threads);
-                let (psi, lambda) = (&room.psi, &mut room.lambda);
-                for (to, from) in [(&mut lambda.re, &psi.re), (&mut lambda.im, &psi.im)] {
-                    let pairs = from.iter().zip(&cotangent);
-                    to.iter_mut().zip(pairs).for_each(|(l, (p, f))| *l = f * p);
-                }
+                let evolution = program.at(&params, false);
+                evolution.run(&mut room.psi, &mut room.rooms, threads);
+                room.lambda.set_scaled(&room.psi, &cotangent, 0.0, threads);
                 derivatives.fill(0.0);
-                adjoint(&program, &params, &mut room, &mut derivatives, false, threads);
+                evolution.adjoint(&mut room, &mut derivatives, threads);
                 derivatives[0]
             });
         });

@@ -4,7 +4,7 @@ use num_complex::{Complex, Complex64};
 use proptest::prelude::*;
 use qhypernet_core::circuit::{Angle, Circuit, gate};
 use qhypernet_core::parallel::Threads;
-use qhypernet_core::state::{Program, Real, Workspace, adjoint};
+use qhypernet_core::state::{Program, Real, Workspace};
 
 /// Rounding of a few hundred operations on numbers of at most 1.
 const AMPLITUDE_TOLERANCE: f64 = 1e-13;
@@ -64,7 +64,7 @@ fn dense(circuit: &Circuit, params: &[f64]) -> Vec<Complex64> {
 fn simulate<T: Real>(circuit: &Circuit, params: &[f64], threads: Threads) -> Workspace<T> {
     let program = Program::new(circuit).unwrap();
     let mut room = Workspace::new(&program);
-    program.run(params, &mut room.psi, &mut room.rooms, true, threads);
+    program.at(params, true).run(&mut room.psi, &mut room.rooms, threads);
     room
 }
 
@@ -78,11 +78,12 @@ fn amplitudes<T: Real>(room: &Workspace<T>) -> Vec<Complex<T>> {
 fn gradient<T: Real>(circuit: &Circuit, params: &[f64], cotangent: &[f64], all: bool) -> Vec<f64> {
     let program = Program::new(circuit).unwrap();
     let mut room = Workspace::<T>::new(&program);
-    program.run(params, &mut room.psi, &mut room.rooms, all, Threads::Pool);
+    let evolution = program.at(params, all);
+    evolution.run(&mut room.psi, &mut room.rooms, Threads::Pool);
     let Workspace { psi, lambda, .. } = &mut room;
     lambda.set_scaled(psi, cotangent, 0.0, Threads::Pool);
     let mut gradient = vec![0.0; params.len()];
-    adjoint(&program, params, &mut room, &mut gradient, all, Threads::Pool);
+    evolution.adjoint(&mut room, &mut gradient, Threads::Pool);
     gradient
 }
 

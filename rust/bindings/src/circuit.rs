@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
 use qhypernet_core::parallel::{Threads, map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
-use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, adjoint, sample};
+use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, sample};
 use qhypernet_core::{Error, error, memory};
 
 use crate::convert::{array, compute, compute_here, filled, slice, to_python};
@@ -223,7 +223,8 @@ fn run<T: Real>(program: &Program, params: &[f64], batch: usize) -> Result<Vec<V
     let rooms = || Rooms::new(program);
     Ok(map_batch(batch, program.is_small(), rooms, |rooms, i, threads| {
         let mut psi = Vector::zeros(n);
-        program.run(&params[i * n_params..(i + 1) * n_params], &mut psi, rooms, true, threads);
+        let params = &params[i * n_params..(i + 1) * n_params];
+        program.at(params, true).run(&mut psi, rooms, threads);
         psi
     }))
 }
@@ -361,7 +362,7 @@ impl State {
         let Workspace { psi, lambda, .. } = room;
         lambda.set_scaled(psi, &cotangent[own], 0.0, threads);
         let mut gradient = vec![0.0; self.row(i).len()];
-        adjoint(&self.program, self.row(i), room, &mut gradient, true, threads);
+        self.program.at(self.row(i), true).adjoint(room, &mut gradient, threads);
         gradient
     }
 }

@@ -7,7 +7,7 @@ use crate::logarithm::log_ratio;
 use crate::mmd::apply_kernel;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::{Program, Workspace, adjoint, check_params, fma};
+use crate::state::{Program, Workspace, check_params, fma};
 use crate::{Error, Result};
 
 struct Room {
@@ -74,7 +74,8 @@ fn evaluate(
     threads: Threads,
 ) -> Result<Evaluation> {
     let Room { states, q, cotangent } = room;
-    program.run(params, &mut states.psi, &mut states.rooms, false, threads);
+    let evolution = program.at(params, false);
+    evolution.run(&mut states.psi, &mut states.rooms, threads);
     states.psi.probabilities(q, threads);
     let cost = &problem.cost;
     let weight = objective.weight;
@@ -107,7 +108,7 @@ fn evaluate(
     let mean = dot(q, cotangent, threads);
     states.lambda.set_scaled(&states.psi, cotangent, mean, threads);
     let mut gradient = vec![0.0; params.len()];
-    adjoint(program, params, states, &mut gradient, false, threads);
+    evolution.adjoint(states, &mut gradient, threads);
     Ok(Evaluation { expected_cost, divergence, gradient })
 }
 

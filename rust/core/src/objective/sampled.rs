@@ -13,7 +13,7 @@ use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
 use crate::simd::kernel;
-use crate::state::{Program, Workspace, adjoint, sample};
+use crate::state::{Evolution, Program, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
 
@@ -76,20 +76,21 @@ pub fn sampled(
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
     let room = || (Workspace::<f64>::new(program), vec![0.0; 1 << n]);
     Ok(map_batch(batch, is_small, room, |(states, q), i, threads| {
-        program.run(row(i), &mut states.psi, &mut states.rooms, false, threads);
+        let evolution = program.at(row(i), false);
+        evolution.run(&mut states.psi, &mut states.rooms, threads);
         states.psi.probabilities(q, threads);
         let drawn = sample(q, draw.shots, &mut draw.stream(i));
-        evaluate(program, &tables, weight, row(i), &drawn, q, states, threads)
+        evaluate(&evolution, &tables, weight, n_params, &drawn, q, states, threads)
     }))
 }
 
 /// One row of parameters from what its distribution `q` gave.
 #[allow(clippy::too_many_arguments)]
 fn evaluate(
-    program: &Program,
+    evolution: &Evolution<'_, f64>,
     tables: &Tables,
     weight: f64,
-    params: &[f64],
+    n_params: usize,
     drawn: &[u32],
     q: &[f64],
     states: &mut Workspace<f64>,
@@ -105,8 +106,8 @@ fn evaluate(
             part[z] += pull / (drawn.len() as f64 * q[z]) * from[z];
         }
     }
-    let mut gradient = vec![0.0; params.len()];
-    adjoint(program, params, states, &mut gradient, false, threads);
+    let mut gradient = vec![0.0; n_params];
+    evolution.adjoint(states, &mut gradient, threads);
     let Estimate { expected_cost, divergence, .. } = estimate;
     Evaluation { expected_cost, divergence, gradient }
 }

@@ -8,41 +8,34 @@
 use super::bound::Bound;
 use super::product::Product;
 use super::real::Real;
-use super::simulate::Program;
+use super::simulate::{Evolution, Sweep};
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
 use super::vector::{Array, Rooms, TileRoom, Vector, Workspace};
 use crate::parallel::{Threads, map_tasks_with};
 
-/// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters.
-///
-/// In `room`, `psi` is the state that [`Program::run`] left, with the same `all_phases`, and
-/// `lambda` is the cotangent times it. Both are used up.
-pub fn adjoint<T: Real>(
-    program: &Program,
-    params: &[f64],
-    room: &mut Workspace<T>,
-    gradient: &mut [f64],
-    all_phases: bool,
-    threads: Threads,
-) {
-    let Workspace { psi, lambda, rooms } = room;
-    for (i, sweep) in program.sweeps().iter().enumerate().rev() {
-        let layout = &sweep.layout;
-        let bound = Bound::all(&sweep.steps, params, layout.tile_qubits(), all_phases);
-        let product = (i == 0).then(|| Product::new(program.plan(), layout, params));
-        let back = Back { layout, steps: &bound, product: product.as_ref() };
-        let found = back.run(psi, lambda, rooms, threads);
-        let mut derivatives = &found.by_angle[..];
-        for (step, bound) in sweep.steps.iter().zip(&bound) {
-            let (own, others) = derivatives.split_at(bound.n_angles());
-            bound.pull_back(step, own, gradient);
-            derivatives = others;
-        }
-        if let Some(product) = product {
-            let mut by_place = found.by_place;
-            by_place.extend(product.outer_derivatives(found.sums));
-            for (q, turn) in program.plan().product() {
-                turn.pull_back(by_place[layout.place(*q)], gradient);
+impl<T: Real> Evolution<'_, T> {
+    /// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters.
+    ///
+    /// In `room`, `psi` is the state that [`Evolution::run`] left, and `lambda` is the cotangent
+    /// times it. Both are used up.
+    pub fn adjoint(&self, room: &mut Workspace<T>, gradient: &mut [f64], threads: Threads) {
+        let Workspace { psi, lambda, rooms } = room;
+        let sweeps = self.program.sweeps().iter().zip(&self.sweeps).enumerate();
+        for (i, (Sweep { layout, steps }, bound)) in sweeps.rev() {
+            let product = (i == 0).then_some(&self.product);
+            let found = Back { layout, steps: bound, product }.run(psi, lambda, rooms, threads);
+            let mut derivatives = &found.by_angle[..];
+            for (step, bound) in steps.iter().zip(bound) {
+                let (own, others) = derivatives.split_at(bound.n_angles());
+                bound.pull_back(step, own, gradient);
+                derivatives = others;
+            }
+            if let Some(product) = product {
+                let mut by_place = found.by_place;
+                by_place.extend(product.outer_derivatives(found.sums));
+                for (q, turn) in self.program.plan().product() {
+                    turn.pull_back(by_place[layout.place(*q)], gradient);
+                }
             }
         }
     }

@@ -12,9 +12,8 @@ mod simulate;
 mod tiles;
 mod vector;
 
-pub use adjoint::adjoint;
 pub use real::Real;
 pub(crate) use real::fma;
 pub use sample::sample;
-pub use simulate::{Program, check_params};
+pub use simulate::{Evolution, Program, check_params};
 pub use vector::{Rooms, Vector, Workspace};

@@ -12,8 +12,11 @@ use super::real::{Real, fma};
 use crate::circuit::PhasePolynomial;
 use crate::simd::{kernel, lanes, one_turn_at_a_time};
 
-/// log2 of a table's length: with its sums it stays in the first-level cache.
-const LOW: usize = 9;
+/// log2 of a table's length: with its sums it is to stay in the first-level cache, and to be filled
+/// in less time than it saves.
+fn table_bits(tile_qubits: usize) -> usize {
+    tile_qubits.min(tile_qubits / 2 + 2).min(9)
+}
 
 /// An angle, the place of its bit, and where its derivative goes.
 type Single = (usize, f64, usize);
@@ -54,7 +57,7 @@ impl<T: Real> Phases<T> {
         let (crossing, pairs): (Vec<Pair>, Vec<Pair>) = pairs
             .map(|(((q, r), turn), i)| (*q, *r, turn.at(params), i))
             .partition(|p| p.0 < tile_qubits && p.1 >= tile_qubits);
-        let low_bits = tile_qubits.min(LOW);
+        let low_bits = table_bits(tile_qubits);
         let joined = |r: &usize| pairs.iter().any(|p| p.0 < low_bits && p.1 == *r);
         let selectors: Vec<usize> = (low_bits..tile_qubits).filter(joined).collect();
         let zeros = vec![T::ZERO; 1 << (low_bits + selectors.len())];

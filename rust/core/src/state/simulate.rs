@@ -69,28 +69,43 @@ impl Program {
         memory::check(what, bytes as u64, "use fewer qubits, single precision or a smaller batch")
     }
 
-    /// Runs the circuit into `psi`. Phases that no later rotation can see are left out unless
+    /// The circuit at given parameters. Phases that no later rotation can see are left out unless
     /// `all_phases`: they change amplitudes, but no probability.
-    pub fn run<T: Real>(
-        &self,
-        params: &[f64],
-        psi: &mut Vector<T>,
-        rooms: &mut Rooms<T>,
-        all_phases: bool,
-        threads: Threads,
-    ) {
-        psi.turned = if all_phases { self.plan.global().at(params) } else { 0.0 };
-        for (i, sweep) in self.sweeps.iter().enumerate() {
-            let steps = Bound::all(&sweep.steps, params, sweep.layout.tile_qubits(), all_phases);
-            let product = (i == 0).then(|| Product::new(&self.plan, &sweep.layout, params));
+    pub fn at<T: Real>(&self, params: &[f64], all_phases: bool) -> Evolution<'_, T> {
+        let mut sweeps = Vec::with_capacity(self.sweeps.len());
+        for Sweep { layout, steps } in &self.sweeps {
+            sweeps.push(Bound::all(steps, params, layout.tile_qubits(), all_phases));
+        }
+        Evolution {
+            program: self,
+            product: Product::new(&self.plan, &self.sweeps[0].layout, params),
+            sweeps,
+            turned: if all_phases { self.plan.global().at(params) } else { 0.0 },
+        }
+    }
+}
+
+/// A program at given parameters: what runs forward, and then backward.
+pub struct Evolution<'a, T> {
+    pub(super) program: &'a Program,
+    pub(super) product: Product<T>,
+    pub(super) sweeps: Vec<Vec<Bound<'a, T>>>,
+    turned: f64,
+}
+
+impl<T: Real> Evolution<'_, T> {
+    /// Runs the circuit into `psi`.
+    pub fn run(&self, psi: &mut Vector<T>, rooms: &mut Rooms<T>, threads: Threads) {
+        psi.turned = self.turned;
+        for (i, (sweep, steps)) in self.program.sweeps.iter().zip(&self.sweeps).enumerate() {
+            let product = (i == 0).then_some(&self.product);
             if sweep.layout.is_whole() {
-                let product = product.expect("a state in one tile takes one sweep");
-                product.write(0, &mut psi.re);
+                self.product.write(0, &mut psi.re);
                 psi.is_real = true;
                 let spare = &mut rooms.get(Threads::One)[0].spare;
                 steps.iter().for_each(|step| step.apply(psi, spare, 0));
             } else {
-                sweep.run(&steps, product.as_ref(), psi, rooms, threads);
+                sweep.run(steps, product, psi, rooms, threads);
             }
         }
     }
