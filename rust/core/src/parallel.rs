@@ -52,13 +52,12 @@ pub fn map_batch<W: Send, R: Send>(
     member: impl Fn(&mut W, usize, Threads) -> R + Sync + Send,
 ) -> Vec<R> {
     let workers = side_by_side(n_members, member_is_small);
-    let mut workspaces: Vec<W> = Vec::new();
     if workers <= 1 {
         let inner = if member_is_small { Threads::One } else { Threads::Pool };
         let mut w = workspace();
         return (0..n_members).map(|i| member(&mut w, i, inner)).collect();
     }
-    workspaces.resize_with(workers, workspace);
+    let mut workspaces: Vec<W> = (0..workers).map(|_| workspace()).collect();
     map_tasks_with(&mut workspaces, n_members, |w, i| member(w, i, Threads::One))
 }
 

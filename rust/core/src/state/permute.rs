@@ -77,7 +77,7 @@ pub trait GatherVectors: Sized {
 }
 
 macro_rules! gather_vectors {
-    ($type:ty, $lanes:literal, $index:ty, $set:ident, $load:ident, $permute:ident, $store:ident) => {
+    ($type:ty, $lanes:literal, $index:ty, $load:ident, $permute:ident, $store:ident) => {
         impl GatherVectors for $type {
             #[cfg(not(target_arch = "x86_64"))]
             fn gather(_: &[Self], _: &mut [Self], _: &Gather, _: u32) -> bool {
@@ -96,18 +96,19 @@ macro_rules! gather_vectors {
                     offset: u32,
                     lanes: &Lanes<$lanes>,
                 ) {
-                    let sources = lanes.sources.map(<$index>::from);
-                    // SAFETY: the array is 64 bytes long.
-                    let sources = unsafe { _mm512_loadu_si512(sources.as_ptr().cast()) };
+                    // An offset inside a vector swaps lanes: one index vector for each.
+                    let swapped =
+                        |swap: usize| lanes.sources.map(|s| <$index>::from(s ^ swap as u32));
+                    let indices: [[$index; $lanes]; $lanes] = std::array::from_fn(swapped);
                     let from = from.as_chunks::<$lanes>().0;
                     let starts = gather.starts.iter().step_by($lanes / 8);
                     for (out, start) in to.as_chunks_mut::<$lanes>().0.iter_mut().zip(starts) {
                         let start = start ^ offset;
                         let vector = (start / $lanes) as usize;
-                        let within = $set((start % $lanes) as _);
-                        let index = _mm512_xor_si512(sources, within);
+                        let index = &indices[(start % $lanes) as usize];
                         // SAFETY: sources are outcomes of the tile; arrays are 64 bytes long.
                         unsafe {
+                            let index = _mm512_loadu_si512(index.as_ptr().cast());
                             let a = $load(from.get_unchecked(vector).as_ptr());
                             let b = $load(from.get_unchecked(vector ^ lanes.apart).as_ptr());
                             $store(out.as_mut_ptr(), $permute(a, index, b));
@@ -124,21 +125,5 @@ macro_rules! gather_vectors {
     };
 }
 
-gather_vectors!(
-    f64,
-    8,
-    u64,
-    _mm512_set1_epi64,
-    _mm512_loadu_pd,
-    _mm512_permutex2var_pd,
-    _mm512_storeu_pd
-);
-gather_vectors!(
-    f32,
-    16,
-    u32,
-    _mm512_set1_epi32,
-    _mm512_loadu_ps,
-    _mm512_permutex2var_ps,
-    _mm512_storeu_ps
-);
+gather_vectors!(f64, 8, u64, _mm512_loadu_pd, _mm512_permutex2var_pd, _mm512_storeu_pd);
+gather_vectors!(f32, 16, u32, _mm512_loadu_ps, _mm512_permutex2var_ps, _mm512_storeu_ps);

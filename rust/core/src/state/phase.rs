@@ -165,7 +165,8 @@ impl<T: Real> Phases<T> {
         let (low, rows) = angles.split_at(self.low_bits);
         let turns: Vec<Complex64> = rows.iter().map(|a| Complex64::cis(*a)).collect();
         let above = |p: &&Pair| p.0 >= self.low_bits && p.1 < self.tile_qubits;
-        let pairs: Vec<_> = self.pairs.iter().filter(above).map(|p| (p, cis(p.2))).collect();
+        let pairs: Vec<_> =
+            self.pairs.iter().filter(above).map(|p| (p, Complex64::cis(p.2))).collect();
         tables.rows[0] = Complex64::ONE;
         for (i, turn) in turns.iter().enumerate() {
             let (zeros, ones) = tables.rows[..2 << i].split_at_mut(1 << i);
@@ -225,10 +226,6 @@ impl<T: Real> Phases<T> {
             derivatives[i] -= 2.0 * by_place[q];
         }
     }
-}
-
-fn cis(angle: f64) -> Complex64 {
-    Complex64::cis(angle)
 }
 
 /// A table of phases by doubling: bit q's half is the half below it, turned.
