@@ -1,7 +1,7 @@
 //! The kernel: a mean of Gaussians of the Euclidean distance between rows of +-1 weights.
 
+use super::distances::hamming;
 use super::prior::{check_p_plus, median_hamming_distance};
-use super::samples::hamming;
 use crate::bits::PackedBits;
 use crate::error::{Error, Result};
 use crate::memory;

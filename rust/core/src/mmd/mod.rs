@@ -4,10 +4,12 @@
 //! prior in closed form ([`mmd2_to_prior`]), or from probability vectors ([`mmd2_exact`]).
 
 mod butterfly;
+mod distances;
 mod exact;
 mod kernel;
 mod prior;
 mod samples;
+mod tile;
 
 pub use exact::{apply_kernel, kernel_eigenvalues, mmd2_exact};
 pub use kernel::HammingKernel;

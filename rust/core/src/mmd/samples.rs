@@ -3,6 +3,7 @@
 //! The histograms are exact, so nothing depends on the order in which threads fill them, and the
 //! matrix of kernels between samples is never held.
 
+use super::distances::{between, hamming, within};
 use super::kernel::HammingKernel;
 use super::prior::{mean_embedding, prior_self_similarity};
 use crate::bits::PackedBits;
@@ -11,12 +12,10 @@ use crate::simd::kernel;
 
 use rayon::prelude::*;
 
-/// Rows that one thread compares with all others at a time.
+/// Rows whose sums one thread takes at a time.
 const BLOCK_ROWS: usize = 64;
-/// Rows that they are compared with before the next ones are read.
-const CACHED_ROWS: usize = 1024;
-/// Histograms filled in turn: equal distances in a row do not wait for one another.
-const TURNS: usize = 4;
+/// Values added side by side.
+const LANES: usize = 4;
 
 /// How a mean over pairs of samples is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub fn mmd2(
     }
     let (within_q, pairs_q) = pairs_within(q, estimator);
     let (within_p, pairs_p) = pairs_within(p, estimator);
-    let between = distances(q, p);
+    let between = between(q, p);
     let pairs_between = q.len() as f64 * p.len() as f64;
     // The difference is taken at each distance, where two equal samples leave exactly nothing.
     let terms = kernel.table(q.n_bits()).into_iter().enumerate().map(|(d, k)| {
@@ -73,20 +72,31 @@ pub fn mmd2_to_prior(
 /// `R_i = sum_{j != i} k(w_i, w_j)` of each row.
 pub fn row_sums(rows: &PackedBits, kernel: &HammingKernel) -> Result<Vec<f64>> {
     let table = kernel.table(rows.n_bits());
-    let mut out = vec![0.0; rows.len()];
-    out.par_iter_mut().enumerate().for_each(|(i, out)| {
-        let mut counts = block_distances(rows.row(i), rows.words(), rows.n_bits());
-        // The row itself is among those at distance 0.
-        counts[0] -= 1;
-        *out = counts.iter().zip(&table).map(|(&count, k)| count as f64 * k).sum();
-    });
-    Ok(out)
+    let words = rows.words_per_row();
+    let row_sum = |i: usize| {
+        let (before, after) = rows.words().split_at(i * words);
+        let (row, after) = after.split_at(words);
+        sum_over(row, before, &table) + sum_over(row, after, &table)
+    };
+    Ok((0..rows.len()).into_par_iter().with_min_len(BLOCK_ROWS).map(row_sum).collect())
 }
 
-/// The Hamming distance of two packed rows.
-#[inline(always)]
-pub(super) fn hamming(a: &[u64], b: &[u64]) -> usize {
-    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as usize).sum()
+kernel! {
+    /// The sum of a table over the distances between one row and others.
+    fn sum_over(row: &[u64], others: &[u64], table: &[f64]) -> f64 {
+        let [word] = row else {
+            return others.chunks_exact(row.len()).map(|other| table[hamming(row, other)]).sum();
+        };
+        let value = |other: &u64| table[(word ^ other).count_ones() as usize];
+        let (groups, rest) = others.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for group in groups {
+            for (sum, other) in sums.iter_mut().zip(group) {
+                *sum += value(other);
+            }
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(value).sum::<f64>()
+    }
 }
 
 /// A biased estimate is not negative; its rounding could be.
@@ -110,15 +120,7 @@ fn check_rows(argument: &'static str, rows: &PackedBits, estimator: Estimator) -
 
 /// Counts of ordered pairs of one sample at each distance, and how many pairs there are.
 fn pairs_within(rows: &PackedBits, estimator: Estimator) -> (Vec<u64>, f64) {
-    let length = BLOCK_ROWS * rows.words_per_row();
-    // A block meets itself and the rows after it, which count for both orders.
-    let mut counts = add_up(rows, |block, own| {
-        let later = &rows.words()[block * length + own.len()..];
-        let mut counts = block_distances(own, later, rows.n_bits());
-        let within = block_distances(own, own, rows.n_bits());
-        counts.iter_mut().zip(within).for_each(|(count, within)| *count = 2 * *count + within);
-        counts
-    });
+    let mut counts = within(rows);
     let n = rows.len() as f64;
     match estimator {
         Estimator::Biased => (counts, n * n),
@@ -126,84 +128,5 @@ fn pairs_within(rows: &PackedBits, estimator: Estimator) -> (Vec<u64>, f64) {
             counts[0] -= rows.len() as u64;
             (counts, n * (n - 1.0))
         }
-    }
-}
-
-/// How many pairs of a row of `a` and a row of `b` are at each Hamming distance 0..=n.
-fn distances(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
-    add_up(a, |_, a| block_distances(a, b.words(), b.n_bits()))
-}
-
-/// The sum over blocks of rows of what `counts` finds at each distance.
-fn add_up(rows: &PackedBits, counts: impl Fn(usize, &[u64]) -> Vec<u64> + Sync) -> Vec<u64> {
-    let blocks = rows.words().par_chunks(BLOCK_ROWS * rows.words_per_row()).enumerate();
-    blocks.map(|(block, words)| counts(block, words)).reduce(
-        || vec![0; rows.n_bits() + 1],
-        |mut total, counts| {
-            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
-            total
-        },
-    )
-}
-
-/// As [`distances`], of the words of some rows.
-fn block_distances(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-    match n_bits.div_ceil(64) {
-        // The common lengths are compiled apart, without a loop over words.
-        1 => count_one_word(a, b, n_bits),
-        2 => count_two_words(a, b, n_bits),
-        _ => count_long_distances(a, b, n_bits),
-    }
-}
-
-kernel! {
-    fn count_one_word(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-        count_distances::<1>(a, b, n_bits)
-    }
-}
-
-kernel! {
-    fn count_two_words(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-        count_distances::<2>(a, b, n_bits)
-    }
-}
-
-#[inline(always)]
-fn count_distances<const WORDS: usize>(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-    let (a, rows) = (a.as_chunks::<WORDS>().0, b.as_chunks::<WORDS>().0);
-    // As many counts as a byte has values: no distance needs to be checked against their number.
-    let mut counts = [[0u64; 256]; TURNS];
-    let mut found = [0u8; CACHED_ROWS];
-    for rows in rows.chunks(CACHED_ROWS) {
-        let found = &mut found[..rows.len()];
-        for a in a {
-            // First all distances, which the compiler vectorises; then the counting, which it cannot.
-            for (found, b) in found.iter_mut().zip(rows) {
-                *found = a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as u8).sum();
-            }
-            let (groups, rest) = found.as_chunks::<TURNS>();
-            for group in groups {
-                for (counts, distance) in counts.iter_mut().zip(group) {
-                    counts[usize::from(*distance)] += 1;
-                }
-            }
-            rest.iter().for_each(|distance| counts[0][usize::from(*distance)] += 1);
-        }
-    }
-    (0..=n_bits).map(|d| counts.iter().map(|counts| counts[d]).sum()).collect()
-}
-
-kernel! {
-    fn count_long_distances(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-        let words = n_bits.div_ceil(64);
-        let mut counts = vec![0; n_bits + 1];
-        for rows in b.chunks(CACHED_ROWS * words) {
-            for a in a.chunks_exact(words) {
-                for b in rows.chunks_exact(words) {
-                    counts[hamming(a, b)] += 1;
-                }
-            }
-        }
-        counts
     }
 }

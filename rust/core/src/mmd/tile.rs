@@ -1,0 +1,253 @@
+//! Distances to 512 rows at a time, bit-sliced: word k of slice s holds bit s of the distances to
+//! 64 of the rows, so one logical operation on words does the same step for 64 pairs.
+//!
+//! A row is read four bits at a time. Each value that four bits can have comes with the bit-sliced
+//! distances to the tile's rows there, made once; a pair then costs a few additions of small
+//! numbers. Distances are told apart by their bits again, and counted in carry-save adders.
+
+use crate::simd::kernel;
+
+/// Words in a slice.
+const LANES: usize = 8;
+/// Rows in a tile.
+pub(super) const TILE_ROWS: usize = 64 * LANES;
+/// Bits of a distance.
+const SLICES: usize = 8;
+/// Rows whose distances to the tile are counted together.
+const STEP: usize = 8;
+/// Longest rows: distances from here on mark pairs that do not exist.
+pub(super) const MAX_BITS: usize = 239;
+/// Distances of one parity that share their upper bits.
+const OCTANT: usize = 8;
+const OCTANTS: usize = (MAX_BITS + 1) / (2 * OCTANT);
+
+/// One bit of each row.
+type Slice = [u64; LANES];
+/// One bit of each row's distances to a step of others.
+type Step = [u64; STEP * LANES];
+/// For each value of four bits, the distances (0 to 4) there.
+type Nibble = [[Slice; 3]; 16];
+
+/// Up to [`TILE_ROWS`] rows, prepared for comparison with others.
+pub(super) struct Tile {
+    /// Eight nibbles for each half of a word.
+    halves: Vec<[Nibble; 8]>,
+    words_per_row: usize,
+    n_octants: usize,
+    /// Where there is no row, if the tile is not full.
+    absent: Option<Slice>,
+}
+
+impl Tile {
+    /// A tile of rows of `n_bits` bits.
+    pub(super) fn new(rows: &[u64], n_bits: usize) -> Self {
+        let words_per_row = n_bits.div_ceil(64);
+        let n_rows = rows.len() / words_per_row;
+        debug_assert!(n_rows <= TILE_ROWS && n_bits <= MAX_BITS);
+        let mut columns = vec![[0; LANES]; 64 * words_per_row];
+        for (i, row) in rows.chunks_exact(words_per_row).enumerate() {
+            for (word, columns) in row.iter().zip(columns.chunks_exact_mut(64)) {
+                columns[i % 64][i / 64] = *word;
+            }
+        }
+        for columns in columns.chunks_exact_mut(64) {
+            transpose(columns);
+        }
+        let mut halves = vec![[[[[0; LANES]; 3]; 16]; 8]; n_bits.div_ceil(32)];
+        let nibbles = halves.iter_mut().flatten();
+        nibbles.zip(columns.as_chunks().0).for_each(|(nibble, bits)| tabulate(nibble, bits));
+        let absent = (n_rows < TILE_ROWS).then(|| {
+            std::array::from_fn(|k| match n_rows.saturating_sub(64 * k) {
+                0 => !0,
+                n if n < 64 => !0 << n,
+                _ => 0,
+            })
+        });
+        Self { halves, words_per_row, n_octants: n_bits / (2 * OCTANT) + 1, absent }
+    }
+
+    /// Adds to `counts[d / 2]` the number of pairs of one of `rows` and one of the tile's at
+    /// distance d. The lowest bit of d is not looked at, as rows come sorted by parity.
+    pub(super) fn count(&self, rows: &[u64], counts: &mut [u64]) {
+        count_pairs(self, rows, counts);
+    }
+}
+
+kernel! {
+    /// Exchanges rows and columns of 64 x 64 bits in every lane.
+    fn transpose(square: &mut [Slice]) {
+        let mut width = 32;
+        // Bits whose index has `width` in it.
+        let mut upper = !0u64 << 32;
+        while width > 0 {
+            for i in (0..64).filter(|i| i & width == 0) {
+                for k in 0..LANES {
+                    let (a, b) = (square[i][k], square[i + width][k]);
+                    let swap = (a >> width ^ b) & !upper;
+                    square[i][k] = a ^ swap << width;
+                    square[i + width][k] = b ^ swap;
+                }
+            }
+            width /= 2;
+            upper ^= upper >> width;
+        }
+    }
+}
+
+kernel! {
+    /// The distances of four bits to each value they can be compared with.
+    fn tabulate(nibble: &mut Nibble, bits: &[Slice; 4]) {
+        for (value, sums) in nibble.iter_mut().enumerate() {
+            for k in 0..LANES {
+                let differs = |i: usize| bits[i][k] ^ 0u64.wrapping_sub(value as u64 >> i & 1);
+                let (ones, carry) = full_adder(differs(0), differs(1), differs(2));
+                sums[0][k] = ones ^ differs(3);
+                let other = ones & differs(3);
+                sums[1][k] = carry ^ other;
+                sums[2][k] = carry & other;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn count_pairs(tile: &Tile, rows: &[u64], counts: &mut [u64]) {
+        let mut distances = [[0; STEP * LANES]; SLICES];
+        // Of each octant's distances how often they were found: 1, 2 and 4 times, then in eights.
+        let mut found = [[[[0u64; LANES]; 4]; OCTANT]; OCTANTS];
+        for rows in rows.chunks(STEP * tile.words_per_row) {
+            let mut present = rows.chunks_exact(tile.words_per_row);
+            for r in 0..STEP {
+                let sums = match present.next() {
+                    Some(row) => measure(tile, row),
+                    None => [[!0; LANES]; SLICES],
+                };
+                for (slice, sums) in distances.iter_mut().zip(&sums) {
+                    slice[r * LANES..(r + 1) * LANES].copy_from_slice(sums);
+                }
+            }
+            if let Some(absent) = &tile.absent {
+                for slice in &mut distances[4..] {
+                    slice.iter_mut().zip(absent.iter().cycle()).for_each(|(word, no)| *word |= no);
+                }
+            }
+            let low = lower_bits(&distances);
+            for (octant, found) in found[..tile.n_octants].iter_mut().enumerate() {
+                let high = upper_bits(&distances, octant);
+                // Distances crowd about their mean: most octants are empty.
+                if high.iter().fold(0, |any, word| any | word) != 0 {
+                    low.iter().zip(found).for_each(|(low, found)| add(low, &high, found));
+                }
+            }
+        }
+        let found = found.as_flattened().iter().take(counts.len());
+        for (count, [ones, twos, fours, eights]) in counts.iter_mut().zip(found) {
+            for k in 0..LANES {
+                let bits = |slice: &Slice| u64::from(slice[k].count_ones());
+                *count += bits(ones) + 2 * bits(twos) + 4 * bits(fours) + 8 * eights[k];
+            }
+        }
+    }
+}
+
+/// The distances of one row to the tile's.
+///
+/// Loops over lanes write to arrays of their own: the compiler need not fear that they change what
+/// is still to be read, and takes all lanes at once.
+#[inline(always)]
+fn measure(tile: &Tile, row: &[u64]) -> [Slice; SLICES] {
+    let mut distances = [[0; LANES]; SLICES];
+    for (h, half) in tile.halves.iter().enumerate() {
+        let bits = row[h / 2] >> (32 * (h % 2));
+        let nibbles: [&[Slice; 3]; 8] =
+            std::array::from_fn(|i| &half[i][(bits >> (4 * i)) as usize & 15]);
+        let mut sums = [[0; LANES]; SLICES];
+        if h == 0 {
+            for k in 0..LANES {
+                let sum = half_word(&nibbles, k);
+                (0..6).for_each(|s| sums[s][k] = sum[s]);
+            }
+        } else {
+            for k in 0..LANES {
+                let [a, b, c, d, e, f] = half_word(&nibbles, k);
+                let before: [u64; SLICES] = std::array::from_fn(|s| distances[s][k]);
+                let sum = sum([a, b, c, d, e, f, 0, 0], before);
+                (0..SLICES).for_each(|s| sums[s][k] = sum[s]);
+            }
+        }
+        distances = sums;
+    }
+    distances
+}
+
+/// The sum of eight nibbles' distances.
+#[inline(always)]
+fn half_word(nibbles: &[&[Slice; 3]; 8], k: usize) -> [u64; 6] {
+    let nibble = |i: usize| -> [u64; 6] {
+        std::array::from_fn(|s| if s < 3 { nibbles[i][s][k] } else { 0 })
+    };
+    let byte = |i: usize| sum(nibble(i), nibble(i + 1));
+    sum(sum(byte(0), byte(2)), sum(byte(4), byte(6)))
+}
+
+/// The sum of two numbers of N bits, which is one of N bits again.
+#[inline(always)]
+fn sum<const N: usize>(a: [u64; N], b: [u64; N]) -> [u64; N] {
+    let mut carry = 0;
+    std::array::from_fn(|s| {
+        let bit;
+        (bit, carry) = full_adder(a[s], b[s], carry);
+        bit
+    })
+}
+
+/// For each value of bits 1 to 3, which distances have it.
+#[inline(always)]
+fn lower_bits(distances: &[Step; SLICES]) -> [Step; OCTANT] {
+    let mut out = [[0; STEP * LANES]; OCTANT];
+    for k in 0..STEP * LANES {
+        let (x, y, z) = (distances[1][k], distances[2][k], distances[3][k]);
+        let pairs = [!x & !y, x & !y, !x & y, x & y];
+        for value in 0..4 {
+            out[value][k] = pairs[value] & !z;
+            out[4 + value][k] = pairs[value] & z;
+        }
+    }
+    out
+}
+
+/// Which distances have `octant` in bits 4 to 7.
+#[inline(always)]
+fn upper_bits(distances: &[Step; SLICES], octant: usize) -> Step {
+    let mut out = [0; STEP * LANES];
+    let [a, b, c, d]: [u64; 4] = std::array::from_fn(|i| (octant as u64 >> i & 1).wrapping_sub(1));
+    for k in 0..STEP * LANES {
+        let (x, y) = (distances[4][k] ^ a, distances[5][k] ^ b);
+        out[k] = x & y & (distances[6][k] ^ c) & (distances[7][k] ^ d);
+    }
+    out
+}
+
+/// Counts the pairs that are in both of `low` and `high`.
+#[inline(always)]
+fn add(low: &Step, high: &Step, found: &mut [Slice; 4]) {
+    let [ones, twos, fours, eights] = found;
+    for k in 0..LANES {
+        let pair = |r: usize| low[r * LANES + k] & high[r * LANES + k];
+        let (one, a) = full_adder(ones[k], pair(0), pair(1));
+        let (one, b) = full_adder(one, pair(2), pair(3));
+        let (one, c) = full_adder(one, pair(4), pair(5));
+        let (one, d) = full_adder(one, pair(6), pair(7));
+        let (two, e) = full_adder(twos[k], a, b);
+        let (two, f) = full_adder(two, c, d);
+        let (four, eight) = full_adder(fours[k], e, f);
+        (ones[k], twos[k], fours[k]) = (one, two, four);
+        eights[k] += u64::from(eight.count_ones());
+    }
+}
+
+/// Sum and carry of three bits.
+#[inline(always)]
+fn full_adder(a: u64, b: u64, c: u64) -> (u64, u64) {
+    (a ^ b ^ c, a & b | c & (a | b))
+}
