@@ -1,16 +1,29 @@
 //! Butterflies: one 2x2 map applied along every bit of the index of a 2^n-vector.
 
-use crate::simd::kernel;
+use crate::simd::{kernel, one_turn_at_a_time};
 use crate::state::fma;
 
 /// Vectors up to this length are passed over in place, in the first-level cache. An even power of
 /// two, as passes take two bits at a time.
-const BLOCK: usize = 1 << 12;
+pub(super) const BLOCK: usize = 1 << 12;
 /// Vectors from this length on are worth spreading over threads.
-const PARALLEL: usize = 1 << 16;
+pub(super) const PARALLEL: usize = 1 << 16;
 
 /// Neighbours joined by shuffles of registers, not by loops over parts that are too short for them.
 const LANES: usize = 16;
+
+/// For each bit of a lane's number, 1 where it is 0 and -1 where it is 1.
+const SIGNS: [[f64; LANES]; LANES.ilog2() as usize] = {
+    let mut signs = [[1.0; LANES]; LANES.ilog2() as usize];
+    let mut i = 0;
+    while i < signs.len() * LANES {
+        if i % LANES >> (i / LANES) & 1 == 1 {
+            signs[i / LANES][i % LANES] = -1.0;
+        }
+        i += 1;
+    }
+    signs
+};
 
 /// A map of the pair of entries whose indices differ in one bit, the entry with bit 0 first.
 #[derive(Debug, Clone, Copy)]
@@ -78,11 +91,23 @@ fn join_two(a: &mut [f64], b: &mut [f64], pair: Pair) {
 }
 
 kernel! {
-    fn transform_block(v: &mut [f64], pair: Pair) {
-        match pair {
-            Pair::SumAndDifference => all_bits(v, sum_and_difference),
-            Pair::Mix(e) => all_bits(v, mix::<FMA>(e)),
+    /// As [`transform`], of a vector that fits the cache.
+    pub(super) fn transform_block(v: &mut [f64], pair: Pair) {
+        if v.len() >= LANES {
+            lowest_bits::<FMA>(v, pair);
         }
+        let width = if v.len() >= LANES { LANES } else { 1 };
+        match pair {
+            Pair::SumAndDifference => higher_bits(v, width, sum_and_difference),
+            Pair::Mix(e) => higher_bits(v, width, mix::<FMA>(e)),
+        }
+    }
+}
+
+kernel! {
+    /// The Walsh-Hadamard transform of each column of a matrix that fits the cache.
+    pub(super) fn transform_columns(rows: &mut [f64], width: usize) {
+        higher_bits(rows, width, sum_and_difference);
     }
 }
 
@@ -114,17 +139,31 @@ fn mix<const FMA: bool>(e: f64) -> impl Fn(f64, f64) -> (f64, f64) + Copy {
     move |a, b| (fma::<f64, FMA>(e, b, a), fma::<f64, FMA>(e, a, b))
 }
 
+/// The bits of an index that stay among the lanes: every lane does the same with what it has and what
+/// its partner has.
 #[inline(always)]
-fn all_bits(v: &mut [f64], pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
-    let length = v.len();
-    let mut stride = 1;
-    if length >= LANES {
-        for x in v.as_chunks_mut::<LANES>().0 {
-            lowest_bits(x, pair);
+fn lowest_bits<const FMA: bool>(v: &mut [f64], pair: Pair) {
+    for x in v.as_chunks_mut::<LANES>().0 {
+        one_turn_at_a_time();
+        for bit in 0..LANES.ilog2() {
+            let half = 1 << bit;
+            let partner: [f64; LANES] = std::array::from_fn(|k| x[k ^ half]);
+            *x = match pair {
+                Pair::SumAndDifference => {
+                    let sign = SIGNS[bit as usize];
+                    std::array::from_fn(|k| fma::<f64, FMA>(sign[k], x[k], partner[k]))
+                }
+                Pair::Mix(e) => std::array::from_fn(|k| fma::<f64, FMA>(e, partner[k], x[k])),
+            };
         }
-        stride = LANES;
     }
-    while 4 * stride <= length {
+}
+
+/// The bits from that of `width` on, which is 2^m.
+#[inline(always)]
+fn higher_bits(v: &mut [f64], width: usize, pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
+    let mut stride = width;
+    while 4 * stride <= v.len() {
         for part in v.chunks_exact_mut(4 * stride) {
             let (low, high) = part.split_at_mut(2 * stride);
             let (a, b) = low.split_at_mut(stride);
@@ -133,21 +172,9 @@ fn all_bits(v: &mut [f64], pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
         }
         stride *= 4;
     }
-    if 2 * stride == length {
+    if 2 * stride == v.len() {
         let (low, high) = v.split_at_mut(stride);
         one_bit(low, high, pair);
-    }
-}
-
-/// The bits of an index that stay among the lanes.
-#[inline(always)]
-fn lowest_bits(x: &mut [f64; LANES], pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
-    for bit in 0..LANES.ilog2() {
-        let half = 1 << bit;
-        // Entry k of the result needs entry k and its partner only, so every lane does the same.
-        *x = std::array::from_fn(|k| {
-            if k & half == 0 { pair(x[k], x[k | half]).0 } else { pair(x[k ^ half], x[k]).1 }
-        });
     }
 }
 

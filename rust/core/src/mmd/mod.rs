@@ -11,7 +11,7 @@ mod prior;
 mod samples;
 mod tile;
 
-pub use exact::{apply_kernel, kernel_eigenvalues, mmd2_exact};
+pub use exact::{apply_kernel, kernel_eigenvalues, mmd2_exact, witness};
 pub use kernel::HammingKernel;
 pub use prior::{mean_embedding, median_hamming_distance, prior_self_similarity};
 pub use samples::{Estimator, mmd2, mmd2_to_prior, row_sums};

@@ -4,7 +4,7 @@ use super::exact_product::exact_product;
 use super::product::Product;
 use super::{Divergence, Evaluation, Objective, Problem};
 use crate::logarithm::log_ratio;
-use crate::mmd::apply_kernel;
+use crate::mmd::witness;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
 use crate::state::{Program, Workspace, check_params, fma};
@@ -95,10 +95,7 @@ fn evaluate(
             kl
         }
         Divergence::Mmd(kernel) => {
-            let difference = |(d, (q, p)): (&mut f64, (&f64, &f64))| *d = q - p;
-            cotangent.iter_mut().zip(q.iter().zip(&problem.prior)).for_each(difference);
-            apply_kernel(cotangent, kernel)?;
-            let mmd2 = dot(q, cotangent, threads) - dot(&problem.prior, cotangent, threads);
+            let mmd2 = witness(q, &problem.prior, kernel, cotangent)?;
             let pull = |(f, c): (&mut f64, &f64)| *f = c + 2.0 * weight * *f;
             cotangent.iter_mut().zip(cost).for_each(pull);
             mmd2
