@@ -98,9 +98,9 @@ def _one_layer(n, seed=0):
     """Qubits that are turned apart, some of them from 1, and then only relabelled and rephased."""
     rng = np.random.default_rng([n, seed])
     circuit = qh.Circuit(n)
+    for qubit in np.flatnonzero(rng.random(n) < 0.4):
+        circuit.x(int(qubit))
     for qubit in range(n):
-        if rng.random() < 0.3:
-            circuit.x(qubit)
         circuit.ry(qubit)
         if qubit % 3 == 1:
             circuit.ry(qubit, param=0)
