@@ -12,7 +12,7 @@ use crate::bits::bit;
 use crate::simd::kernel;
 
 /// Inputs in a group.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 /// Tables beyond this many bytes would not be read from cache.
 const MAX_TABLE_BYTES: usize = 8 << 20;
 
@@ -70,6 +70,17 @@ impl<'a> FirstLayer<'a> {
         table
     }
 
+    /// The values of all settings of a unit, if there is one table of them.
+    pub fn table(&self) -> Option<&[f64]> {
+        if let [table] = &self.tables[..] { Some(table) } else { None }
+    }
+
+    /// Where the values of `unit` in the network of weights `row` stand in [`Self::table`].
+    #[inline(always)]
+    pub fn tabulated_setting(&self, row: &[u64], unit: usize) -> Option<usize> {
+        self.table().map(|_| self.setting(row, unit, 0, self.layer.fan_in))
+    }
+
     /// The values of `unit` in the network of weights `row`, at all points; `sum` and `part` are
     /// room for as many numbers.
     pub fn unit<'s>(
@@ -80,8 +91,7 @@ impl<'a> FirstLayer<'a> {
         part: &mut [f64],
     ) -> &'s [f64] {
         let n_points = self.tile.n_points;
-        if let [table] = &self.tables[..] {
-            let setting = self.setting(row, unit, 0, self.layer.fan_in);
+        if let (Some(table), Some(setting)) = (self.table(), self.tabulated_setting(row, unit)) {
             return &table[setting * n_points..(setting + 1) * n_points];
         }
         for (group, (start, size)) in self.groups().enumerate() {

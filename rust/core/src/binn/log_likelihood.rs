@@ -4,8 +4,11 @@ use super::Network;
 use super::factors::Factors;
 use super::inference::{BLOCK_NETWORKS, Inference, TILE_POINTS, check_results};
 use super::likelihood::Targets;
+use super::orbits::Orbits;
 use super::points::{self, Tile};
 use super::rows::{Networks, distinct};
+use super::sign::SignLikelihood;
+use super::symmetry::Units;
 use crate::bits::PackedBits;
 use crate::error::Result;
 use crate::memory;
@@ -16,10 +19,17 @@ impl Network {
     /// Log-likelihood, in nats, of all data under each of the S rows of `bits`.
     ///
     /// `x` is row-major (D, inputs). `y` has D entries (0 or 1; classes 0..K-1) or, for a Gaussian
-    /// likelihood, is row-major (D, outputs). Equal rows are evaluated once.
+    /// likelihood, is row-major (D, outputs). Networks that are the same function by a symmetry are
+    /// evaluated once, where that is cheap to see.
     pub fn log_likelihood(&self, bits: &PackedBits, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
         self.check_bits(bits)?;
         self.check_data(x, y)?;
+        // A sign network is evaluated in less time than it takes to find its representative.
+        let representatives = Units::new(self).filter(|_| !self.is_sign()).map(|units| {
+            let rows = (0..bits.len()).map(|i| units.representative(bits.row(i)[0]));
+            PackedBits::from_indices(rows, self.n_weights())
+        });
+        let bits = representatives.as_ref().unwrap_or(bits);
         let distinct = distinct(bits);
         let mut values = vec![0.0; distinct.first.len()];
         self.add_log_likelihoods(Networks::Some(bits), |i| distinct.first[i], x, y, &mut values);
@@ -35,8 +45,29 @@ impl Network {
         let hint = "use a network with fewer weights, or log_likelihood of sampled ones";
         memory::check("the log-likelihood table", n_networks as u64 * 8, hint)?;
         let mut table = vec![0.0; n_networks];
-        self.add_log_likelihoods(Networks::All, |i| i, x, y, &mut table);
-        check_results(&table, "log-likelihoods")?;
+        let orbits = Units::at_points(self, x).and_then(|units| Orbits::new(self, units));
+        let Some(orbits) = orbits else {
+            self.add_log_likelihoods(Networks::All, |i| i, x, y, &mut table);
+            check_results(&table, "log-likelihoods")?;
+            return Ok(table);
+        };
+        let representatives = orbits.representatives();
+        let mut values = vec![0.0; representatives.len()];
+        self.add_log_likelihoods(Networks::Some(&representatives), |i| i, x, y, &mut values);
+        check_results(&values, "log-likelihoods")?;
+        let block = orbits.block();
+        let n_blocks = TABLE_ENTRIES.div_ceil(block);
+        table.par_chunks_mut(block * n_blocks).enumerate().for_each_init(
+            || vec![0; block],
+            |places, (i, table)| {
+                for (j, table) in table.chunks_exact_mut(block).enumerate() {
+                    orbits.places((i * n_blocks + j) * block, places);
+                    for (entry, place) in table.iter_mut().zip(&*places) {
+                        *entry = values[*place as usize];
+                    }
+                }
+            },
+        );
         Ok(table)
     }
 
@@ -61,22 +92,35 @@ impl Network {
             let targets = self.likelihood().targets(y, self.n_outputs());
             let networks = |i| (networks, place(i));
             let factors = match &targets {
-                Targets::Signs(signs) => Factors::new(self, &tile, signs, out.len()),
+                Targets::Signs(signs) if !self.is_sign() => {
+                    Factors::new(self, &tile, signs, out.len())
+                }
                 _ => None,
             };
             if let Some(factors) = factors {
                 let scratch = || factors.scratch();
                 add_each(out, networks, scratch, |row, room| factors.log_likelihood(row, room));
-            } else {
-                let inference = Inference::new(self, &tile, out.len());
-                let scratch = || inference.scratch();
-                add_each(out, networks, scratch, |row, room| {
-                    targets.log_likelihood(inference.logits(row, room))
-                });
+                continue;
+            }
+            match (Inference::new(self, &tile, out.len()), &targets) {
+                (Inference::Sign(network), Targets::Signs(signs)) => {
+                    let sign = SignLikelihood::new(network, signs);
+                    let scratch = || sign.scratch();
+                    add_each(out, networks, scratch, |row, room| sign.log_likelihood(row, room));
+                }
+                (inference, targets) => {
+                    let scratch = || inference.scratch();
+                    add_each(out, networks, scratch, |row, room| {
+                        targets.log_likelihood(inference.logits(row, room))
+                    });
+                }
             }
         }
     }
 }
+
+/// Entries of a table that one thread fills at a time.
+const TABLE_ENTRIES: usize = 1 << 12;
 
 /// Adds to `out[i]` what `value` makes of the weights of the network that `network(i)` names.
 fn add_each<'a, S>(

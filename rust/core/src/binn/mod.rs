@@ -8,16 +8,22 @@
 //! other networks of the call, on the pool, or on whether partial sums were tabulated.
 
 mod activation;
+mod bit_sums;
 mod exponential;
 mod factors;
 mod first_layer;
+mod half_spaces;
 mod inference;
 mod likelihood;
 mod log_likelihood;
 mod network;
+mod orbits;
 mod points;
 mod predictive;
+mod real;
 mod rows;
+mod sign;
+mod symmetry;
 
 pub use activation::Activation;
 pub use likelihood::Likelihood;

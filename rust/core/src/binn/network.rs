@@ -129,6 +129,11 @@ impl Network {
         self.dense.len() > 1
     }
 
+    /// Whether all hidden units are +1 or -1, and there are some.
+    pub(super) fn is_sign(&self) -> bool {
+        self.has_hidden() && self.activation == Activation::Sign
+    }
+
     /// Checks that rows of bits are rows of this network's weights.
     pub(super) fn check_bits(&self, bits: &PackedBits) -> Result<()> {
         if bits.n_bits() == self.n_weights {

@@ -1,0 +1,122 @@
+//! All networks of a shape, and which of them are the same function.
+
+use super::Network;
+use super::symmetry::Units;
+use crate::bits::PackedBits;
+
+/// The representatives of all networks: one for each multiset of codes of the first hidden layer's
+/// units together with each setting of the other weights.
+///
+/// Which multiset a network has is found unit by unit: `join` leads from the multiset of the units so
+/// far and the code of the next one to that of both. Networks that differ only in the lowest bits,
+/// one a unit, share most of this.
+pub(super) struct Orbits {
+    units: Units,
+    n_weights: usize,
+    /// The codes that represent others, ascending.
+    codes: Vec<u16>,
+    /// For each code, the place of its representative in `codes`.
+    class: Vec<u32>,
+    /// For each number of units before, multiset * classes + class -> multiset with one more.
+    join: Vec<Vec<u32>>,
+    /// For each number of units, the multisets of so many: what is left without the largest class, and
+    /// that class.
+    multisets: Vec<Vec<(u32, u32)>>,
+}
+
+impl Orbits {
+    /// `None` if there would be no fewer representatives than networks.
+    pub fn new(network: &Network, units: Units) -> Option<Self> {
+        let mut codes = units.representative.clone();
+        codes.sort_unstable();
+        codes.dedup();
+        let rank = |code: &u16| codes.partition_point(|other| other < code) as u32;
+        let class = units.representative.iter().map(rank).collect();
+        let n_multisets = count_multisets(codes.len(), units.n_units, 1 << units.n_bits())?;
+        let n_rest = 1usize << (network.n_weights() - units.n_bits());
+        u32::try_from(n_multisets * n_rest).ok()?;
+        let n_weights = network.n_weights();
+        let multisets = vec![vec![(0, 0)]];
+        let mut orbits = Self { units, n_weights, codes, class, join: Vec::new(), multisets };
+        (0..orbits.units.n_units).for_each(|_| orbits.add_unit());
+        Some(orbits)
+    }
+
+    /// The multisets of one unit more.
+    fn add_unit(&mut self) {
+        let n_classes = self.codes.len();
+        let old = &self.multisets[self.join.len()];
+        let mut join = vec![0; old.len() * n_classes];
+        let mut new = Vec::new();
+        for (m, &(_, largest)) in old.iter().enumerate() {
+            for class in largest..n_classes as u32 {
+                join[m * n_classes + class as usize] = new.len() as u32;
+                new.push((m as u32, class));
+            }
+        }
+        // A class below the largest joins the others first.
+        if let Some(before) = self.join.last() {
+            for (m, &(others, largest)) in old.iter().enumerate() {
+                for class in 0..largest as usize {
+                    let joined = before[others as usize * n_classes + class] as usize;
+                    join[m * n_classes + class] = join[joined * n_classes + largest as usize];
+                }
+            }
+        }
+        self.join.push(join);
+        self.multisets.push(new);
+    }
+
+    /// Number of networks, from a multiple of it, that [`Self::places`] finds together.
+    pub fn block(&self) -> usize {
+        1 << self.units.n_units
+    }
+
+    /// The representatives.
+    pub fn representatives(&self) -> PackedBits {
+        let n_units = self.units.n_units;
+        let mut codes = vec![0; n_units];
+        let multiset = |m: usize| {
+            let mut m = m;
+            for unit in (0..n_units).rev() {
+                let (others, largest) = self.multisets[unit + 1][m];
+                (m, codes[unit]) = (others as usize, self.codes[largest as usize]);
+            }
+            self.units.row(&codes)
+        };
+        let low: Vec<u64> = (0..self.multisets[n_units].len()).map(multiset).collect();
+        let n_rest = 1u64 << (self.n_weights - self.units.n_bits());
+        let with_rest = |rest: u64| low.iter().map(move |row| row | rest << self.units.n_bits());
+        PackedBits::from_indices((0..n_rest).flat_map(with_rest), self.n_weights)
+    }
+
+    /// For networks start, start + 1, ..., as many as a block has, the places of their representatives.
+    pub fn places(&self, start: usize, out: &mut [u32]) {
+        let n_classes = self.codes.len();
+        let rest = start >> self.units.n_bits();
+        out[0] = 0;
+        for (unit, join) in self.join.iter().enumerate() {
+            let code = self.units.code(start as u64, unit);
+            let (plus, minus) = (self.class[code] as usize, self.class[code | 1] as usize);
+            let (low, high) = out[..2 << unit].split_at_mut(1 << unit);
+            for (low, high) in low.iter_mut().zip(high) {
+                let joined = &join[*low as usize * n_classes..][..n_classes];
+                (*low, *high) = (joined[plus], joined[minus]);
+            }
+        }
+        let first = (rest * self.multisets[self.units.n_units].len()) as u32;
+        out.iter_mut().for_each(|place| *place += first);
+    }
+}
+
+/// The number of multisets of `size` out of `n_classes`; `None` unless it is below `limit`.
+fn count_multisets(n_classes: usize, size: usize, limit: usize) -> Option<usize> {
+    let mut count = 1;
+    for i in 0..size {
+        count = count * (n_classes + i) / (i + 1);
+        if count >= limit {
+            return None;
+        }
+    }
+    Some(count)
+}
