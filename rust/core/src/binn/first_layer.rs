@@ -114,6 +114,19 @@ impl<'a> FirstLayer<'a> {
         sum
     }
 
+    pub fn n_points(&self) -> usize {
+        self.tile.n_points
+    }
+
+    /// The sum of `unit` at one point: the same additions as in [`Self::unit`].
+    pub fn sum_at(&self, row: &[u64], unit: usize, point: usize) -> f64 {
+        let term = |input: usize| {
+            let x = self.tile.feature(input)[point];
+            if bit(row, self.layer.position(input, unit)) { -x } else { x }
+        };
+        self.groups().map(|(start, size)| (start..start + size).map(term).sum::<f64>()).sum()
+    }
+
     /// The bits of a group's weights, the first input's lowest.
     #[inline(always)]
     fn setting(&self, row: &[u64], unit: usize, start: usize, size: usize) -> usize {

@@ -2,7 +2,8 @@
 
 use super::Network;
 use super::bit_sums::{Mask, WORDS};
-use super::first_layer::FirstLayer;
+use super::certain_signs::CertainSigns;
+use super::first_layer::{FirstLayer, GROUP};
 use super::points::Tile;
 
 /// The first layer of a sign network on a tile of points, ready for any weights.
@@ -10,14 +11,29 @@ pub(super) struct HalfSpaces<'a> {
     first: FirstLayer<'a>,
     /// One for each setting of a unit's weights; empty if that does not pay.
     table: Vec<Mask>,
+    /// For units of more inputs than a group has, if that pays.
+    certain: Option<CertainSigns>,
+}
+
+/// Room for [`HalfSpaces::layer`].
+pub(super) struct Room {
+    sums: [Vec<f64>; 2],
+    settings: Vec<u8>,
 }
 
 impl<'a> HalfSpaces<'a> {
     /// Prepares for about `n_networks` networks.
     pub fn new(network: &Network, tile: &'a Tile, n_networks: usize) -> Self {
-        let first = FirstLayer::new(network, tile, n_networks);
-        let table = first.table().map(|table| table.chunks_exact(tile.n_points).map(below).collect());
-        Self { table: table.unwrap_or_default(), first }
+        let layer = network.dense[0];
+        let certain = if layer.fan_in > GROUP {
+            CertainSigns::new(layer, tile, n_networks)
+        } else {
+            None
+        };
+        let first = FirstLayer::new(network, tile, if certain.is_some() { 0 } else { n_networks });
+        let below_all = |table: &[f64]| table.chunks_exact(tile.n_points).map(below).collect();
+        let table = first.table().map(below_all).unwrap_or_default();
+        Self { first, table, certain }
     }
 
     /// All settings of a unit that has no more inputs than a group; the first input's weight is lowest.
@@ -25,13 +41,24 @@ impl<'a> HalfSpaces<'a> {
         Self::new(network, tile, usize::MAX).table
     }
 
-    /// Where `unit` of the network of weights `row` is -1; `room` is for two numbers a point.
-    pub fn unit(&self, row: &[u64], unit: usize, room: &mut [f64]) -> Mask {
-        if let Some(setting) = self.first.tabulated_setting(row, unit) {
-            return self.table[setting];
+    pub fn room(&self) -> Room {
+        let n_points = self.first.n_points();
+        Room { sums: [vec![0.0; n_points], vec![0.0; n_points]], settings: Vec::new() }
+    }
+
+    /// Where each unit of the network of weights `row` is -1.
+    pub fn layer(&self, row: &[u64], room: &mut Room, out: &mut [Mask]) {
+        if let Some(certain) = &self.certain {
+            return certain.layer(row, &self.first, &mut room.settings, out);
         }
-        let (sum, part) = room.split_at_mut(room.len() / 2);
-        below(self.first.unit(row, unit, sum, part))
+        for (unit, out) in out.iter_mut().enumerate() {
+            *out = if let Some(setting) = self.first.tabulated_setting(row, unit) {
+                self.table[setting]
+            } else {
+                let [sum, part] = &mut room.sums;
+                below(self.first.unit(row, unit, sum, part))
+            };
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod activation;
 mod bit_sums;
+mod certain_signs;
 mod exponential;
 mod factors;
 mod first_layer;

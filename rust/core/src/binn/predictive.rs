@@ -4,8 +4,11 @@ use super::Network;
 use super::exponential::exp_nonpositive;
 use super::inference::{Inference, check_results};
 use super::likelihood::Likelihood;
+use super::orbits::Orbits;
 use super::points::{self, Tile};
 use super::rows::Networks;
+use super::symmetry::Units;
+use crate::bits::PackedBits;
 use crate::error::{Error, Result, check_distribution, check_len};
 use crate::logarithm::ln_1p;
 use crate::memory;
@@ -81,6 +84,12 @@ impl Network {
             .saturating_mul(2 * 8 * (2 * n_classes as u64 + 1));
         memory::check("the predictions", bytes, "predict fewer points at a time")?;
 
+        let merged = self.merge(networks, probabilities, n_networks, x)?;
+        let (networks, probabilities) = match &merged {
+            Some((rows, probabilities)) => (Networks::Some(rows), &probabilities[..]),
+            None => (networks, probabilities),
+        };
+        let n_networks = probabilities.len() / n_distributions;
         let job = Job { network: self, networks, n_networks, probabilities };
         let rows: Vec<&[f64]> = x.chunks(TILE_POINTS * self.n_inputs()).collect();
         let tiles: Vec<Vec<f64>> = rows.par_iter().map(|rows| job.average(rows)).collect();
@@ -89,6 +98,40 @@ impl Network {
         check_results(&predictive.votes, "predictions")?;
         check_results(&predictive.aleatoric, "predictions")?;
         Ok(predictive)
+    }
+}
+
+impl Network {
+    /// Representatives of networks that are the same function, and the probabilities, row-major, of
+    /// all that each stands for; `None` where that is not cheap to see.
+    fn merge(
+        &self,
+        networks: Networks<'_>,
+        probabilities: &[f64],
+        n_networks: usize,
+        x: &[f64],
+    ) -> Result<Option<(PackedBits, Vec<f64>)>> {
+        let orbits = match networks {
+            Networks::All => Units::at_points(self, x).and_then(|units| Orbits::new(self, units)),
+            Networks::Some(_) => None,
+        };
+        let Some(orbits) = orbits else { return Ok(None) };
+        let rows = orbits.representatives();
+        let n_distributions = probabilities.len() / n_networks;
+        let bytes = (rows.len() as u64).saturating_mul(8 * n_distributions as u64);
+        memory::check("the merged probabilities", bytes, "predict with fewer distributions")?;
+        let mut merged = vec![0.0; rows.len() * n_distributions];
+        let pairs = merged.par_chunks_exact_mut(rows.len());
+        pairs.zip(probabilities.par_chunks_exact(n_networks)).for_each(|(merged, probabilities)| {
+            let mut places = vec![0; orbits.block()];
+            for (i, block) in probabilities.chunks_exact(orbits.block()).enumerate() {
+                orbits.places(i * orbits.block(), &mut places);
+                for (place, p) in places.iter().zip(block) {
+                    merged[*place as usize] += p;
+                }
+            }
+        });
+        Ok(Some((rows, merged)))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::bit_sums::{Mask, WORDS, add_histogram, count_layer, n_planes, sign_layer, write_sums};
 use super::exponential::sum_softplus;
-use super::half_spaces::{HalfSpaces, mask_where};
+use super::half_spaces::{HalfSpaces, Room, mask_where};
 use super::network::Dense;
 use super::points::Tile;
 use super::Network;
@@ -21,6 +21,7 @@ pub(super) struct SignNetwork<'a> {
 
 /// Room for the values of one network, taken once a block.
 pub(super) struct SignScratch {
+    first: Room,
     sums: Vec<f64>,
     layer: Vec<Mask>,
     next: Vec<Mask>,
@@ -47,7 +48,8 @@ impl<'a> SignNetwork<'a> {
         let most = dense.iter().map(|layer| n_planes(layer.fan_in)).max().unwrap_or(0);
         let n_outputs = self.output.n_units;
         SignScratch {
-            sums: vec![0.0; self.n_points * n_outputs.max(2)],
+            first: self.first.room(),
+            sums: vec![0.0; self.n_points * n_outputs],
             layer: vec![[0; WORDS]; widest],
             next: vec![[0; WORDS]; widest],
             planes: vec![[0; WORDS]; most.max(n_planes(self.output.fan_in) * n_outputs)],
@@ -71,11 +73,9 @@ impl<'a> SignNetwork<'a> {
 
     /// For each output, how many of its products are -1, into the planes of `scratch`.
     fn count_outputs(&self, row: &[u64], scratch: &mut SignScratch) {
-        let SignScratch { sums, layer, next, planes, .. } = scratch;
+        let SignScratch { first, layer, next, planes, .. } = scratch;
         let dense = &self.network.dense;
-        for (unit, out) in layer[..dense[0].n_units].iter_mut().enumerate() {
-            *out = self.first.unit(row, unit, &mut sums[..2 * self.n_points]);
-        }
+        self.first.layer(row, first, &mut layer[..dense[0].n_units]);
         for pair in dense[..dense.len() - 1].windows(2) {
             let (n_inputs, hidden) = (pair[0].n_units, pair[1]);
             let room = &mut planes[..n_planes(hidden.fan_in)];
