@@ -1,6 +1,6 @@
 //! Binary networks.
 
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use qhypernet_core::binn::{self, Activation, Likelihood, Networks};
@@ -53,9 +53,14 @@ impl Network {
         x: PyReadonlyArrayDyn<'_, f64>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
         let (bits, x) = (pack("bits", &bits)?, slice("X", &x)?);
-        let values = compute(py, || self.inner.logits(&bits, x))?;
-        let n_points = x.len() / self.inner.n_inputs();
-        array(py, values, &[bits.len(), n_points, self.inner.n_outputs()])
+        self.inner.check_logits(&bits, x).map_err(to_python)?;
+        let shape = [bits.len(), x.len() / self.inner.n_inputs(), self.inner.n_outputs()];
+        // NumPy asks the system for huge pages, which are several times faster to touch first.
+        let values = PyArrayDyn::zeros(py, &shape[..], false);
+        let mut out = values.readwrite();
+        let out = out.as_slice_mut()?;
+        compute(py, || self.inner.logits_into(&bits, x, out))?;
+        Ok(values)
     }
 
     fn log_likelihood<'py>(

@@ -13,6 +13,8 @@ pub(super) const WORDS: usize = 8;
 /// One bit for each point of a tile.
 pub(super) type Mask = [u64; WORDS];
 
+/// Points whose sums are written together.
+const LANES: usize = 16;
 /// Inputs that are counted at a time.
 const STEP: usize = 8;
 /// Planes that one step fills.
@@ -72,14 +74,17 @@ kernel! {
 kernel! {
     /// Writes `scale` times the sum at each point: `n` is the number of products.
     pub(super) fn write_sums(planes: &[Mask], n: usize, scale: f64, out: &mut [f64]) {
-        for (w, out) in out.chunks_mut(64).enumerate() {
-            for (d, out) in out.iter_mut().enumerate() {
-                let mut count = 0;
-                for (k, plane) in planes.iter().enumerate() {
-                    count |= (plane[w] >> d & 1) << k;
+        for (i, out) in out.chunks_mut(LANES).enumerate() {
+            let (word, shift) = (i * LANES / 64, i * LANES % 64);
+            let mut counts = [0u32; LANES];
+            for (k, plane) in planes.iter().enumerate() {
+                let bits = (plane[word] >> shift) as u32;
+                for (lane, count) in counts.iter_mut().enumerate() {
+                    *count |= (bits >> lane & 1) << k;
                 }
-                *out = scale * (n as i64 - 2 * count as i64) as f64;
             }
+            let sums = counts.map(|count| scale * f64::from(n as i32 - 2 * count as i32));
+            out.copy_from_slice(&sums[..out.len()]);
         }
     }
 }
@@ -108,7 +113,8 @@ fn count(inputs: &[Mask], row: &[u64], layer: Dense, unit: usize, planes: &mut [
         let (c, mut carry) = add3(planes[2], fours_a, fours_b);
         (planes[0], planes[1], planes[2]) = (a, b, c);
         for plane in &mut planes[STEP_PLANES - 1..] {
-            (*plane, carry) = (map2(*plane, carry, |a, b| a ^ b), map2(*plane, carry, |a, b| a & b));
+            (*plane, carry) =
+                (map2(*plane, carry, |a, b| a ^ b), map2(*plane, carry, |a, b| a & b));
         }
     }
 }

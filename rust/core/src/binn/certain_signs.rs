@@ -5,6 +5,7 @@
 //! known bound; where it is closer to zero than that, it is taken again in double precision, so that
 //! every sign is the one that double precision gives.
 
+use super::Network;
 use super::bit_sums::{Mask, WORDS};
 use super::first_layer::FirstLayer;
 use super::network::Dense;
@@ -29,7 +30,13 @@ pub(super) struct CertainSigns {
 
 impl CertainSigns {
     /// `None` if tables do not pay for `n_networks` networks.
-    pub fn new(layer: Dense, tile: &Tile, n_networks: usize) -> Option<Self> {
+    pub fn new(
+        network: &Network,
+        first: &FirstLayer<'_>,
+        tile: &Tile,
+        n_networks: usize,
+    ) -> Option<Self> {
+        let layer = network.dense[0];
         let n_groups = layer.fan_in.div_ceil(GROUP);
         let width = tile.n_points.next_multiple_of(LANES);
         let n_rows = n_groups << GROUP;
@@ -39,15 +46,10 @@ impl CertainSigns {
         }
         let mut table = vec![0.0; n_rows * width];
         for (group, rows) in table.chunks_exact_mut(width << GROUP).enumerate() {
-            for (setting, row) in rows.chunks_exact_mut(width).enumerate() {
-                for (d, out) in row[..tile.n_points].iter_mut().enumerate() {
-                    let inputs = group * GROUP..((group + 1) * GROUP).min(layer.fan_in);
-                    let term = |(i, input): (usize, usize)| {
-                        let x = tile.feature(input)[d];
-                        if setting >> i & 1 == 1 { -x } else { x }
-                    };
-                    *out = inputs.enumerate().map(term).sum::<f64>() as f32;
-                }
+            let start = group * GROUP;
+            let sums = first.tabulate(start, GROUP.min(layer.fan_in - start));
+            for (row, sums) in rows.chunks_exact_mut(width).zip(sums.chunks_exact(tile.n_points)) {
+                row.iter_mut().zip(sums).for_each(|(row, sum)| *row = *sum as f32);
             }
         }
         // One rounding of each partial sum and of each addition, none of numbers larger than this;
@@ -87,14 +89,25 @@ kernel! {
     /// For each unit and group, the bits of its weights, the first input's lowest.
     fn collect_settings(row: &[u64], layer: Dense, settings: &mut [u8]) {
         let n_groups = layer.fan_in.div_ceil(GROUP);
-        for (unit, settings) in settings.chunks_exact_mut(n_groups).enumerate() {
-            for (group, setting) in settings.iter_mut().enumerate() {
-                for (i, input) in (group * GROUP..((group + 1) * GROUP).min(layer.fan_in)).enumerate() {
-                    *setting |= u8::from(crate::bits::bit(row, layer.position(input, unit))) << i;
+        for input in 0..layer.fan_in {
+            let (group, shift) = (input / GROUP, input % GROUP);
+            // The weights of an input lie side by side: a word of them serves as many units.
+            for (w, settings) in settings.chunks_mut(64 * n_groups).enumerate() {
+                let word = word_at(row, layer.position(input, 64 * w));
+                for (unit, settings) in settings.chunks_exact_mut(n_groups).enumerate() {
+                    settings[group] |= ((word >> unit & 1) << shift) as u8;
                 }
             }
         }
     }
+}
+
+/// The 64 bits from `position` on, as far as the row goes.
+#[inline(always)]
+fn word_at(row: &[u64], position: usize) -> u64 {
+    let (i, shift) = (position / 64, position % 64);
+    let high = row.get(i + 1).map_or(0, |word| word.checked_shl(64 - shift as u32).unwrap_or(0));
+    row[i] >> shift | high
 }
 
 kernel! {

@@ -5,8 +5,8 @@
 //! exponentials, and each of these has few values, which many networks share. With tables of them a
 //! point costs one multiplication a factor, and no exponential or logarithm.
 
-use super::first_layer::accumulate;
 use super::points::Tile;
+use super::sums::accumulate;
 use super::{Activation, Network};
 use crate::simd::kernel;
 use crate::state::fma;

@@ -3,7 +3,7 @@
 use super::Network;
 use super::bit_sums::{Mask, WORDS};
 use super::certain_signs::CertainSigns;
-use super::first_layer::{FirstLayer, GROUP};
+use super::first_layer::{FirstLayer, FirstRoom, GROUP};
 use super::points::Tile;
 
 /// The first layer of a sign network on a tile of points, ready for any weights.
@@ -17,20 +17,18 @@ pub(super) struct HalfSpaces<'a> {
 
 /// Room for [`HalfSpaces::layer`].
 pub(super) struct Room {
-    sums: [Vec<f64>; 2],
+    sum: Vec<f64>,
+    first: FirstRoom,
     settings: Vec<u8>,
 }
 
 impl<'a> HalfSpaces<'a> {
     /// Prepares for about `n_networks` networks.
     pub fn new(network: &Network, tile: &'a Tile, n_networks: usize) -> Self {
-        let layer = network.dense[0];
-        let certain = if layer.fan_in > GROUP {
-            CertainSigns::new(layer, tile, n_networks)
-        } else {
-            None
-        };
-        let first = FirstLayer::new(network, tile, if certain.is_some() { 0 } else { n_networks });
+        let is_wide = network.dense[0].fan_in > GROUP;
+        let first = FirstLayer::new(network, tile, if is_wide { 0 } else { n_networks });
+        let certain =
+            if is_wide { CertainSigns::new(network, &first, tile, n_networks) } else { None };
         let below_all = |table: &[f64]| table.chunks_exact(tile.n_points).map(below).collect();
         let table = first.table().map(below_all).unwrap_or_default();
         Self { first, table, certain }
@@ -42,8 +40,8 @@ impl<'a> HalfSpaces<'a> {
     }
 
     pub fn room(&self) -> Room {
-        let n_points = self.first.n_points();
-        Room { sums: [vec![0.0; n_points], vec![0.0; n_points]], settings: Vec::new() }
+        let sum = vec![0.0; self.first.n_points()];
+        Room { sum, first: FirstRoom::default(), settings: Vec::new() }
     }
 
     /// Where each unit of the network of weights `row` is -1.
@@ -52,11 +50,11 @@ impl<'a> HalfSpaces<'a> {
             return certain.layer(row, &self.first, &mut room.settings, out);
         }
         for (unit, out) in out.iter_mut().enumerate() {
-            *out = if let Some(setting) = self.first.tabulated_setting(row, unit) {
-                self.table[setting]
+            *out = if self.table.is_empty() {
+                self.first.unit(row, unit, &mut room.sum, &mut room.first);
+                below(&room.sum)
             } else {
-                let [sum, part] = &mut room.sums;
-                below(self.first.unit(row, unit, sum, part))
+                self.table[self.first.setting(row, unit)]
             };
         }
     }

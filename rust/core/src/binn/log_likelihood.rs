@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::factors::Factors;
-use super::inference::{BLOCK_NETWORKS, Inference, TILE_POINTS, check_results};
+use super::inference::{BLOCK_NETWORKS, Inference, check_results};
 use super::likelihood::Targets;
 use super::orbits::Orbits;
 use super::points::{self, Tile};
@@ -86,8 +86,8 @@ impl Network {
         y: &[f64],
         out: &mut [f64],
     ) {
-        let y_tile = TILE_POINTS * self.likelihood().targets_per_point(self.n_outputs());
-        for (x, y) in x.chunks(TILE_POINTS * self.n_inputs()).zip(y.chunks(y_tile)) {
+        let y_tile = self.tile_points() * self.likelihood().targets_per_point(self.n_outputs());
+        for (x, y) in x.chunks(self.tile_points() * self.n_inputs()).zip(y.chunks(y_tile)) {
             let tile = Tile::new(self, x);
             let targets = self.likelihood().targets(y, self.n_outputs());
             let networks = |i| (networks, place(i));

@@ -24,6 +24,7 @@ mod predictive;
 mod real;
 mod rows;
 mod sign;
+mod sums;
 mod symmetry;
 
 pub use activation::Activation;

@@ -122,15 +122,17 @@ impl Network {
         memory::check("the merged probabilities", bytes, "predict with fewer distributions")?;
         let mut merged = vec![0.0; rows.len() * n_distributions];
         let pairs = merged.par_chunks_exact_mut(rows.len());
-        pairs.zip(probabilities.par_chunks_exact(n_networks)).for_each(|(merged, probabilities)| {
-            let mut places = vec![0; orbits.block()];
-            for (i, block) in probabilities.chunks_exact(orbits.block()).enumerate() {
-                orbits.places(i * orbits.block(), &mut places);
-                for (place, p) in places.iter().zip(block) {
-                    merged[*place as usize] += p;
+        pairs.zip(probabilities.par_chunks_exact(n_networks)).for_each(
+            |(merged, probabilities)| {
+                let mut places = vec![0; orbits.block()];
+                for (i, block) in probabilities.chunks_exact(orbits.block()).enumerate() {
+                    orbits.places(i * orbits.block(), &mut places);
+                    for (place, p) in places.iter().zip(block) {
+                        merged[*place as usize] += p;
+                    }
                 }
-            }
-        });
+            },
+        );
         Ok(Some((rows, merged)))
     }
 }

@@ -4,12 +4,12 @@
 //! the histogram of a Bernoulli logit over the points of a label, and the log-likelihood is its
 //! product with the few values that one point can add.
 
+use super::Network;
 use super::bit_sums::{Mask, WORDS, add_histogram, count_layer, n_planes, sign_layer, write_sums};
 use super::exponential::sum_softplus;
 use super::half_spaces::{HalfSpaces, Room, mask_where};
 use super::network::Dense;
 use super::points::Tile;
-use super::Network;
 
 /// A sign network's shape and a tile of points, ready for any weights.
 pub(super) struct SignNetwork<'a> {
