@@ -219,6 +219,97 @@ fn the_table_is_the_log_likelihood_of_every_index() {
     assert!(n_tables > 40, "{n_tables}");
 }
 
+/// Points around the widths of words and tiles, and inputs from -2, -1, 0, 1, 2: sums are often 0.
+fn grid_case(layers: &[usize], activation: Activation, bias: bool, n_points: usize) -> Case {
+    let likelihood =
+        if layers[layers.len() - 1] == 1 { Likelihood::Bernoulli } else { Likelihood::Categorical };
+    let network = Network::new(layers, activation, bias, 0.7, likelihood).unwrap();
+    let mut case = case(network, n_points, 60, n_points as u64);
+    case.x.iter_mut().for_each(|x| *x = x.round().clamp(-2.0, 2.0));
+    case
+}
+
+#[test]
+fn sign_networks_are_those_of_the_definition_at_ties_too() {
+    let shapes: [&[usize]; 8] = [
+        &[1, 1, 1],
+        &[2, 8, 8, 1],
+        &[3, 9, 7, 2],
+        &[8, 3, 3],
+        &[9, 4, 1],
+        &[23, 5, 3, 1],
+        &[70, 33, 2],
+        &[110, 3, 1],
+    ];
+    for (s, layers) in shapes.into_iter().enumerate() {
+        for (i, n_points) in [1, 7, 63, 64, 65, 127, 511, 512, 513].into_iter().enumerate() {
+            let case = grid_case(layers, Activation::Sign, (s + i) % 2 == 0, n_points);
+            let Case { network, x, y, bytes, bits } = &case;
+            let (logits, totals) =
+                (network.logits(bits, x).unwrap(), network.log_likelihood(bits, x, y).unwrap());
+            let of_row = logits.chunks(n_points * network.n_outputs()).zip(totals);
+            for (row, (logits, total)) in bytes.chunks(network.n_weights()).zip(of_row) {
+                let want = x.chunks(network.n_inputs()).flat_map(|x| naive_logits(network, row, x));
+                assert!(logits.iter().copied().eq(want), "{network:?}, {n_points} points");
+                let want = naive_log_likelihood(network, row, x, y);
+                assert_close(total, want, &format!("{network:?}, {n_points} points"));
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_too_close_for_single_precision_keep_their_sign() {
+    // The inputs cancel but for one part in a billion, or are too large for single precision.
+    let network =
+        Network::new(&[40, 30, 1], Activation::Sign, true, 1.0, Likelihood::Bernoulli).unwrap();
+    let Case { network, mut x, bytes, bits, .. } = case(network, 130, 60, 5);
+    for (d, x) in x.chunks_mut(40).enumerate() {
+        for i in 0..20 {
+            let tiny = if d % 3 == 0 { 0.0 } else { 1e-9 * x[20 + i] };
+            let size = if d % 5 == 0 { 1e38 } else { 1e6 };
+            (x[i], x[20 + i]) = (size * x[i], -size * x[i] * (1.0 + tiny));
+        }
+    }
+    let logits = network.logits(&bits, &x).unwrap();
+    // Few rows are not worth tables: sums are then in double precision from the start.
+    for (i, row) in bytes.chunks(network.n_weights()).enumerate() {
+        let one = PackedBits::from_bytes("bits", row, network.n_weights()).unwrap();
+        assert_eq!(logits[i * 130..(i + 1) * 130], network.logits(&one, &x).unwrap());
+    }
+}
+
+#[test]
+fn tables_of_equal_networks_are_those_of_the_definition() {
+    // Permutations and flips of units, with several outputs and layers behind them, and ties, at which
+    // a unit is not the opposite of the one with opposite weights.
+    let shapes: [&[usize]; 7] =
+        [&[2, 3, 1], &[1, 4, 1], &[3, 1, 1], &[1, 2, 2], &[1, 2, 2, 1], &[2, 2, 1, 1], &[5, 1, 2]];
+    for (s, layers) in shapes.into_iter().enumerate() {
+        for activation in Activation::ALL {
+            for bias in [false, true] {
+                let case = grid_case(layers, activation, bias, 3 + 5 * s);
+                let Case { network, x, y, .. } = &case;
+                let n = network.n_weights();
+                let table = network.log_likelihood_table(x, y).unwrap();
+                let all = PackedBits::from_indices(0..1 << n, n);
+                assert_eq!(table, network.log_likelihood(&all, x, y).unwrap(), "{network:?}");
+                for (z, got) in table.iter().enumerate() {
+                    let row: Vec<u8> = (0..n).map(|i| (z >> i & 1) as u8).collect();
+                    let want = naive_log_likelihood(network, &row, x, y);
+                    assert_close(*got, want, &format!("{z} of {network:?}"));
+                }
+                let q = distributions(2, 1 << n, s as u64);
+                let got = network.predictive(Networks::All, &q, 2, x).unwrap();
+                let want = network.predictive(Networks::Some(&all), &q, 2, x).unwrap();
+                for (got, want) in [(&got.mean, &want.mean), (&got.aleatoric, &want.aleatoric)] {
+                    got.iter().zip(want).for_each(|(g, w)| assert_close(*g, *w, "prediction"));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_hidden_sum_of_zero_has_sign_plus_one() {
     // Both weights and inputs cancel exactly; the single hidden unit then passes on its +1.
@@ -367,21 +458,33 @@ fn a_bernoulli_logit_of_zero_votes_for_the_lowest_of_equals() {
 #[test]
 fn every_pool_gives_the_same_bits() {
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-    let network =
-        Network::new(&[3, 2, 2], Activation::Tanh, true, 1.0, Likelihood::Categorical).unwrap();
-    let case = case(network, 600, 500, 8);
-    let Case { network, x, y, bits, .. } = &case;
-    let q = distributions(2, 1 << network.n_weights(), 5);
-    let run = || -> Result<_> {
-        Ok((
-            network.logits(bits, x)?,
-            network.log_likelihood(bits, x, y)?,
-            network.log_likelihood_table(&x[..90], &y[..30])?,
-            network.predictive(Networks::All, &q, 2, &x[..300])?,
-        ))
-    };
-    let one = pool(1).install(run).unwrap();
-    assert_eq!(one, pool(3).install(run).unwrap());
+    for (layers, activation) in [
+        (&[3, 2, 2][..], Activation::Tanh),
+        (&[3, 2, 2], Activation::Sign),
+        (&[2, 2, 2], Activation::Relu),
+        (&[30, 6, 2], Activation::Sign),
+        (&[30, 6, 2], Activation::Sigmoid),
+    ] {
+        let network = Network::new(layers, activation, true, 1.0, Likelihood::Categorical).unwrap();
+        let case = case(network, 600, 500, 8);
+        let Case { network, x, y, bits, .. } = &case;
+        let small = network.n_weights() < 30;
+        let q = distributions(2, if small { 1 << network.n_weights() } else { bits.len() }, 5);
+        let networks = if small { Networks::All } else { Networks::Some(bits) };
+        let x_few = &x[..90 * network.n_inputs()];
+        let run = || -> Result<_> {
+            Ok((
+                network.logits(bits, x)?,
+                network.log_likelihood(bits, x, y)?,
+                if small { network.log_likelihood_table(x_few, &y[..90])? } else { Vec::new() },
+                network.predictive(networks, &q, 2, x_few)?,
+            ))
+        };
+        let one = pool(1).install(run).unwrap();
+        for n_threads in 2..=4 {
+            assert_eq!(one, pool(n_threads).install(run).unwrap());
+        }
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@ use super::Network;
 use super::first_layer::is_wide;
 use super::points::{self, Tile};
 use super::real::{RealNetwork, RealScratch};
-use super::rows::Networks;
 use super::sign::{SignNetwork, SignScratch};
 use crate::bits::PackedBits;
 use crate::error::{Error, Result, check_len};
 use crate::memory;
+use crate::simd::kernel;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -88,44 +90,51 @@ impl Network {
         }
         let n_outputs = self.n_outputs();
         let row_length = out.len() / bits.len();
-        let networks = Networks::Some(bits);
-        for (t, rows) in x.chunks(self.tile_points() * self.n_inputs()).enumerate() {
+        let tile_points = self.tile_points();
+        // Looked for while the numbers are in cache.
+        let all_finite = AtomicBool::new(true);
+        for (t, rows) in x.chunks(tile_points * self.n_inputs()).enumerate() {
             let tile = Tile::new(self, rows);
             let inference = Inference::new(self, &tile, bits.len());
-            let start = t * self.tile_points() * n_outputs;
+            let here = t * tile_points * n_outputs..(t * tile_points + tile.n_points) * n_outputs;
             out.par_chunks_mut(row_length * BLOCK_NETWORKS).enumerate().for_each_init(
                 || inference.scratch(),
                 |scratch, (block, out)| {
                     for (s, out) in out.chunks_exact_mut(row_length).enumerate() {
-                        let row = &mut [0];
-                        let row = networks.row(block * BLOCK_NETWORKS + s, row);
+                        let row = bits.row(block * BLOCK_NETWORKS + s);
                         let logits = inference.logits(row, scratch);
-                        let out = &mut out[start..start + logits.len()];
-                        if n_outputs == 1 {
-                            out.copy_from_slice(logits);
-                            continue;
-                        }
-                        for (d, out) in out.chunks_exact_mut(n_outputs).enumerate() {
-                            let logits = logits.iter().skip(d).step_by(tile.n_points);
-                            out.iter_mut().zip(logits).for_each(|(out, logit)| *out = *logit);
+                        if !interleave(logits, n_outputs, &mut out[here.clone()]) {
+                            all_finite.store(false, Ordering::Relaxed);
                         }
                     }
                 },
             );
         }
-        check_results(out, "logits")
+        if all_finite.into_inner() { Ok(()) } else { check_results(out, "logits") }
+    }
+}
+
+kernel! {
+    /// Turns vectors over points, one after the other, into rows of a number from each; returns whether
+    /// all numbers are finite.
+    fn interleave(vectors: &[f64], n_vectors: usize, rows: &mut [f64]) -> bool {
+        let n_points = vectors.len() / n_vectors;
+        if n_vectors == 1 {
+            rows.copy_from_slice(vectors);
+        } else {
+            for (d, row) in rows.chunks_exact_mut(n_vectors).enumerate() {
+                for (k, out) in row.iter_mut().enumerate() {
+                    *out = vectors[k * n_points + d];
+                }
+            }
+        }
+        vectors.iter().fold(true, |all, v| all & v.is_finite())
     }
 }
 
 /// Finite inputs can still be too large for their sums: says so instead of returning NaN.
 pub(super) fn check_results(values: &[f64], what: &str) -> Result<()> {
-    let is_wrong = |v: &&f64| !v.is_finite();
-    // No early end within a piece: so the check runs at the speed of memory.
-    let wrong = |piece: &[f64]| {
-        let any = piece.iter().fold(false, |any, v| any | is_wrong(&v));
-        if any { piece.iter().find(is_wrong).copied() } else { None }
-    };
-    match values.par_chunks(1 << 12).find_map_first(wrong) {
+    match values.iter().find(|v| !v.is_finite()) {
         None => Ok(()),
         Some(v) => Err(Error::invalid("X", format!("numbers small enough for finite {what}"), v)),
     }

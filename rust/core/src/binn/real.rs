@@ -32,10 +32,17 @@ impl<'a> RealNetwork<'a> {
     /// Room for [`Self::logits`].
     pub fn scratch(&self) -> RealScratch {
         let widest = self.network.dense.iter().map(|layer| layer.n_units).max().unwrap_or(0);
-        let room = || vec![0.0; widest * self.n_points];
+        let room = || vec![0.0; widest * self.stride(0).max(self.n_points)];
         let next = if self.network.has_hidden() { room() } else { Vec::new() };
         let (starts, weights) = (Vec::new(), Vec::new());
         RealScratch { first: FirstRoom::default(), layer: room(), next, starts, weights }
+    }
+
+    /// From one unit's values to the next one's in a layer. Hidden layers avoid powers of two, at which
+    /// many vectors would compete for few places in the cache.
+    fn stride(&self, layer: usize) -> usize {
+        let is_hidden = layer + 1 < self.network.dense.len();
+        if is_hidden { self.n_points.next_multiple_of(8) + 8 } else { self.n_points }
     }
 
     /// The logits of the network with weights `row`: one vector over points an output.
@@ -46,24 +53,24 @@ impl<'a> RealNetwork<'a> {
         // A tabulated first layer is read where it stands.
         let table = self.first.table().filter(|_| self.network.has_hidden());
         starts.clear();
-        for unit in 0..dense[0].n_units {
-            if table.is_some() {
-                starts.push(self.first.setting(row, unit) * n_points);
-            } else {
-                let start = unit * n_points;
+        if table.is_some() {
+            starts.extend((0..dense[0].n_units).map(|j| self.first.setting(row, j) * n_points));
+        } else {
+            starts.extend((0..dense[0].n_units).map(|j| j * self.stride(0)));
+            for (unit, &start) in starts.iter().enumerate() {
                 self.first.unit(row, unit, &mut layer[start..start + n_points], first);
-                starts.push(start);
             }
         }
         for (l, matrix) in dense.iter().enumerate().skip(1) {
             let values = table.filter(|_| l == 1).unwrap_or(&layer[..]);
-            let sums = &mut next[..matrix.n_units * n_points];
-            sum_layer(values, starts, row, *matrix, weights, sums);
+            let stride = self.stride(l);
+            let sums = &mut next[..matrix.n_units * stride];
+            sum_layer(values, starts, row, *matrix, weights, n_points, sums);
             if l + 1 < dense.len() {
                 self.network.activation().apply(sums);
             }
             starts.clear();
-            starts.extend((0..matrix.n_units).map(|unit| unit * n_points));
+            starts.extend((0..matrix.n_units).map(|unit| unit * stride));
             std::mem::swap(layer, next);
         }
         let logits = &mut layer[..self.network.n_outputs() * n_points];

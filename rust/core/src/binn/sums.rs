@@ -29,14 +29,16 @@ kernel! {
 }
 
 kernel! {
-    /// The sums of all units of a layer, one vector after the other in `out`. Input i is the vector that
-    /// starts at `starts[i]` in `values`; the constant input of a bias is not among them.
+    /// The sums of all units of a layer: each a vector of `n_points`, at the start of its share of `out`.
+    /// Input i is the vector that starts at `starts[i]` in `values`; the constant input of a bias is not
+    /// among them.
     pub(super) fn sum_layer(
         values: &[f64],
         starts: &[usize],
         row: &[u64],
         layer: Dense,
         weights: &mut Vec<f64>,
+        n_points: usize,
         out: &mut [f64],
     ) {
         let n_inputs = starts.len();
@@ -48,14 +50,14 @@ kernel! {
             0 => 0.0,
             _ => sign(bit(row, layer.position(n_inputs, unit))),
         };
-        let n_points = out.len() / layer.n_units;
+        let stride = out.len() / layer.n_units;
         // All units take the same points, while these are in the first-level cache.
         for start in (0..n_points).step_by(LANES) {
             for unit in 0..layer.n_units {
                 let weights = weights[unit * n_inputs..].iter();
                 let terms = starts.iter().copied().zip(weights.copied());
                 let end = (start + LANES).min(n_points);
-                let out = &mut out[unit * n_points..][start..end];
+                let out = &mut out[unit * stride..][start..end];
                 write_sum::<FMA>(values, start, terms, bias(unit), out);
             }
         }
