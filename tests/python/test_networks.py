@@ -1,10 +1,15 @@
 """Binary networks against loops over weights, units and points; their sign symmetry."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from oracles import all_bits, log_likelihood, logits
 
 import qhypernet as qh
+from qhypernet import _core
 
 # Sums of at most a few hundred terms of about 1, in another order than the loop's.
 LOGIT_TOLERANCE = 1e-12
@@ -124,6 +129,39 @@ def test_extreme_logits_stay_finite():
     best = (1 - 2 * all_bits(3).astype(float)).max(axis=1)
     n_best = (1 - 2 * all_bits(3).astype(float) == best[:, None]).sum(axis=1)
     np.testing.assert_allclose(table, 1e4 * (plus - best) - np.log(n_best), rtol=1e-11)
+
+
+LEVELS = ("baseline", "avx2", "avx512")
+SIGN_LOGITS = """
+import sys, numpy as np, qhypernet as qh
+from qhypernet import _core
+assert _core.simd_level() == sys.argv[1], _core.simd_level()
+rng = np.random.default_rng(3)
+numbers = []
+for layers in [(2, 5, 1), (3, 9, 7, 1), (40, 21, 3)]:
+    net = qh.BinaryNetwork(layers)
+    bits = rng.integers(0, 2, (70, net.n_weights), dtype=np.uint8)
+    for n_points in (63, 65, 520):
+        X = rng.normal(size=(n_points, layers[0])).round(1)
+        numbers += [net.logits(bits, X), net.log_likelihood(bits, X, np.arange(n_points) % 2)]
+np.savez(sys.argv[2], *numbers)
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS[: LEVELS.index(_core.simd_level())])
+def test_sign_networks_are_exact_with_every_instruction_set(level, tmp_path):
+    results = []
+    for name in (level, _core.simd_level()):
+        path = f"{tmp_path}/{name}.npz"
+        command = [sys.executable, "-c", SIGN_LOGITS, name, path]
+        subprocess.run(command, env={**os.environ, "QHYPERNET_SIMD": name}, check=True)
+        with np.load(path) as file:
+            results.append([file[key] for key in file.files])
+    for i, (lower, best) in enumerate(zip(*results, strict=True)):
+        if i % 2 == 0:  # logits: integers
+            np.testing.assert_array_equal(lower, best)
+        else:
+            np.testing.assert_allclose(lower, best, rtol=1e-12)
 
 
 def test_the_layout_is_the_flat_order():

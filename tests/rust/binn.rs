@@ -231,8 +231,9 @@ fn grid_case(layers: &[usize], activation: Activation, bias: bool, n_points: usi
 
 #[test]
 fn sign_networks_are_those_of_the_definition_at_ties_too() {
-    let shapes: [&[usize]; 8] = [
+    let shapes: [&[usize]; 9] = [
         &[1, 1, 1],
+        &[1, 1200, 1],
         &[2, 8, 8, 1],
         &[3, 9, 7, 2],
         &[8, 3, 3],

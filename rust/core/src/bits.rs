@@ -11,6 +11,11 @@ pub struct PackedBits {
     words: Vec<u64>,
 }
 
+/// The lowest bit of each byte.
+const LOWEST_BITS: u64 = 0x0101_0101_0101_0101;
+/// A product with it has the lowest bits of eight bytes in its highest byte, the first one lowest.
+const GATHER: u64 = 0x0102_0408_1020_4080;
+
 impl PackedBits {
     /// Packs row-major bytes of shape (rows, n_bits), each 0 or 1.
     pub fn from_bytes(argument: &'static str, bytes: &[u8], n_bits: usize) -> Result<Self> {
@@ -24,11 +29,15 @@ impl PackedBits {
         let words_per_row = n_bits.div_ceil(64);
         let mut words = vec![0u64; bytes.len() / n_bits * words_per_row];
         for (row, out) in bytes.chunks_exact(n_bits).zip(words.chunks_exact_mut(words_per_row)) {
-            for (i, &bit) in row.iter().enumerate() {
-                if bit > 1 {
-                    return Err(Error::invalid(argument, "bits that are 0 or 1", bit));
+            for (i, bytes) in row.chunks(8).enumerate() {
+                let mut eight = [0; 8];
+                eight[..bytes.len()].copy_from_slice(bytes);
+                let eight = u64::from_le_bytes(eight);
+                if eight & !LOWEST_BITS != 0 {
+                    let bad = bytes.iter().copied().find(|&bit| bit > 1).unwrap_or_default();
+                    return Err(Error::invalid(argument, "bits that are 0 or 1", bad));
                 }
-                out[i / 64] |= u64::from(bit) << (i % 64);
+                out[i / 8] |= (eight.wrapping_mul(GATHER) >> 56) << (i % 8 * 8);
             }
         }
         Ok(Self { n_bits, words_per_row, words })

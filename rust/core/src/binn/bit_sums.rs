@@ -77,10 +77,10 @@ kernel! {
         for (i, out) in out.chunks_mut(LANES).enumerate() {
             let (word, shift) = (i * LANES / 64, i * LANES % 64);
             let mut counts = [0u32; LANES];
-            for (k, plane) in planes.iter().enumerate() {
+            for plane in planes.iter().rev() {
                 let bits = (plane[word] >> shift) as u32;
                 for (lane, count) in counts.iter_mut().enumerate() {
-                    *count |= (bits >> lane & 1) << k;
+                    *count = *count << 1 | bits >> lane & 1;
                 }
             }
             let sums = counts.map(|count| scale * f64::from(n as i32 - 2 * count as i32));

@@ -45,7 +45,8 @@ impl Network {
         let hint = "use a network with fewer weights, or log_likelihood of sampled ones";
         memory::check("the log-likelihood table", n_networks as u64 * 8, hint)?;
         let mut table = vec![0.0; n_networks];
-        let orbits = Units::at_points(self, x).and_then(|units| Orbits::new(self, units));
+        let units = Units::at_points(self, x);
+        let orbits = units.map(|units| Orbits::new(self, units)).transpose()?.flatten();
         let Some(orbits) = orbits else {
             self.add_log_likelihoods(Networks::All, |i| i, x, y, &mut table);
             check_results(&table, "log-likelihoods")?;
@@ -103,7 +104,9 @@ impl Network {
                 continue;
             }
             match (Inference::new(self, &tile, out.len()), &targets) {
-                (Inference::Sign(network), Targets::Signs(signs)) => {
+                (Inference::Sign(network), Targets::Signs(signs))
+                    if SignLikelihood::is_for(&network) =>
+                {
                     let sign = SignLikelihood::new(network, signs);
                     let scratch = || sign.scratch();
                     add_each(out, networks, scratch, |row, room| sign.log_likelihood(row, room));

@@ -3,6 +3,8 @@
 use super::Network;
 use super::symmetry::Units;
 use crate::bits::PackedBits;
+use crate::error::Result;
+use crate::memory;
 
 /// The representatives of all networks: one for each multiset of codes of the first hidden layer's
 /// units together with each setting of the other weights.
@@ -26,20 +28,29 @@ pub(super) struct Orbits {
 
 impl Orbits {
     /// `None` if there would be no fewer representatives than networks.
-    pub fn new(network: &Network, units: Units) -> Option<Self> {
+    pub fn new(network: &Network, units: Units) -> Result<Option<Self>> {
         let mut codes = units.representative.clone();
         codes.sort_unstable();
         codes.dedup();
         let rank = |code: &u16| codes.partition_point(|other| other < code) as u32;
         let class = units.representative.iter().map(rank).collect();
-        let n_multisets = count_multisets(codes.len(), units.n_units, 1 << units.n_bits())?;
         let n_rest = 1usize << (network.n_weights() - units.n_bits());
-        u32::try_from(n_multisets * n_rest).ok()?;
+        let count = count_multisets(codes.len(), units.n_units, 1 << units.n_bits());
+        let Some(n_multisets) = count.filter(|&n| u32::try_from(n * n_rest).is_ok()) else {
+            return Ok(None);
+        };
+        // Multisets and how they join, then the representatives and a number for each.
+        let bytes = n_multisets * (8 + 4 * units.n_units) + n_multisets * n_rest * 16;
+        memory::check(
+            "what equal networks share",
+            bytes as u64,
+            "use a network with fewer weights",
+        )?;
         let n_weights = network.n_weights();
         let multisets = vec![vec![(0, 0)]];
         let mut orbits = Self { units, n_weights, codes, class, join: Vec::new(), multisets };
         (0..orbits.units.n_units).for_each(|_| orbits.add_unit());
-        Some(orbits)
+        Ok(Some(orbits))
     }
 
     /// The multisets of one unit more.
@@ -119,4 +130,30 @@ fn count_multisets(n_classes: usize, size: usize, limit: usize) -> Option<usize>
         }
     }
     Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binn::{Activation, Likelihood};
+
+    #[test]
+    fn a_small_network_has_few_representatives_and_each_stands_for_its_own() {
+        // Multisets of 5 units out of 8 (up to their sign), or of 16 where signs matter, and a bias.
+        for (activation, n) in [(Activation::Tanh, 2 * 792), (Activation::Relu, 2 * 15504)] {
+            let network =
+                Network::new(&[2, 5, 1], activation, true, 1.0, Likelihood::Bernoulli).unwrap();
+            let orbits = Orbits::new(&network, Units::new(&network).unwrap()).unwrap().unwrap();
+            let rows = orbits.representatives();
+            assert_eq!(rows.len(), n);
+            let units = Units::new(&network).unwrap();
+            let mut places = vec![0; orbits.block()];
+            for start in (0..1 << 21).step_by(32 * 611) {
+                orbits.places(start, &mut places);
+                for (z, place) in (start as u64..).zip(&places) {
+                    assert_eq!(rows.row(*place as usize), [units.representative(z)]);
+                }
+            }
+        }
+    }
 }

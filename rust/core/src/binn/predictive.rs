@@ -111,10 +111,11 @@ impl Network {
         n_networks: usize,
         x: &[f64],
     ) -> Result<Option<(PackedBits, Vec<f64>)>> {
-        let orbits = match networks {
-            Networks::All => Units::at_points(self, x).and_then(|units| Orbits::new(self, units)),
+        let units = match networks {
+            Networks::All => Units::at_points(self, x),
             Networks::Some(_) => None,
         };
+        let orbits = units.map(|units| Orbits::new(self, units)).transpose()?.flatten();
         let Some(orbits) = orbits else { return Ok(None) };
         let rows = orbits.representatives();
         let n_distributions = probabilities.len() / n_networks;

@@ -11,6 +11,9 @@ use super::half_spaces::{HalfSpaces, Room, mask_where};
 use super::network::Dense;
 use super::points::Tile;
 
+/// Products of an output up to which its values are counted.
+const MAX_FAN_IN: usize = 1000;
+
 /// A sign network's shape and a tile of points, ready for any weights.
 pub(super) struct SignNetwork<'a> {
     network: &'a Network,
@@ -31,11 +34,10 @@ pub(super) struct SignScratch {
 }
 
 impl<'a> SignNetwork<'a> {
-    /// Prepares for about `n_networks` networks; `None` if a sum of real numbers comes later than the
-    /// first layer.
+    /// Prepares for about `n_networks` networks; `None` if it is no sign network.
     pub fn new(network: &'a Network, tile: &'a Tile, n_networks: usize) -> Option<Self> {
         let &output = network.dense.last()?;
-        if !network.is_sign() {
+        if !network.is_sign() || i32::try_from(output.fan_in).is_err() {
             return None;
         }
         let first = HalfSpaces::new(network, tile, n_networks);
@@ -53,8 +55,8 @@ impl<'a> SignNetwork<'a> {
             layer: vec![[0; WORDS]; widest],
             next: vec![[0; WORDS]; widest],
             planes: vec![[0; WORDS]; most.max(n_planes(self.output.fan_in) * n_outputs)],
-            masks: vec![[0; WORDS]; 1 << n_planes(self.output.fan_in)],
-            histogram: vec![0; self.output.fan_in + 1],
+            masks: Vec::new(),
+            histogram: Vec::new(),
         }
     }
 
@@ -98,6 +100,11 @@ pub(super) struct SignLikelihood<'a> {
 }
 
 impl<'a> SignLikelihood<'a> {
+    /// Whether the histogram of the logit is short enough to be worth counting.
+    pub fn is_for(network: &SignNetwork<'_>) -> bool {
+        network.output.fan_in <= MAX_FAN_IN
+    }
+
     /// `signs` are as in [`sum_softplus`].
     pub fn new(network: SignNetwork<'a>, signs: &[f64]) -> Self {
         let labels = [1.0, -1.0].map(|label| mask_where(signs, |sign| sign == label));
@@ -110,7 +117,12 @@ impl<'a> SignLikelihood<'a> {
 
     /// Room for [`Self::log_likelihood`].
     pub fn scratch(&self) -> SignScratch {
-        self.network.scratch()
+        let n = self.network.output.fan_in;
+        SignScratch {
+            masks: vec![[0; WORDS]; 1 << n_planes(n)],
+            histogram: vec![0; n + 1],
+            ..self.network.scratch()
+        }
     }
 
     /// Sum over the points of log p(y | network of weights `row`), in nats.
