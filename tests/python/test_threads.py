@@ -98,10 +98,10 @@ def test_rows_do_not_depend_on_the_size_of_the_batch(n, n_layers, options):
 def _long_calls():
     circuit = qh.ansatz.hardware_efficient(20, 6)
     params = np.linspace(-2, 2, circuit.n_params)
-    net = qh.BinaryNetwork((2, 4, 1), "tanh")
+    net = qh.BinaryNetwork((2, 3, 2, 1), "tanh")
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(6000, 2)), np.arange(6000) % 2
-    bits = rng.integers(2, size=(2, 12_000, 30), dtype=np.uint8)
+    X, y = rng.normal(size=(1000, 2)), np.arange(1000) % 2
+    bits = rng.integers(2, size=(2, 30_000, 30), dtype=np.uint8)
     state = circuit.simulate(params)
     cotangent = np.linspace(-1, 1, 2**20)
     wide = qh.Circuit(23).simulate()
