@@ -7,7 +7,7 @@ use crate::simd::kernel;
 use rayon::prelude::*;
 
 /// Rows that one thread compares with a tile at a time.
-const BLOCK_ROWS: usize = 1 << 13;
+const BLOCK_ROWS: usize = 1 << 14;
 /// Rows that one thread compares with all others at a time, where there are no tiles.
 const FEW_ROWS: usize = 64;
 /// Fewer pairs than this are counted before a tile is made.

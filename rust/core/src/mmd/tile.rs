@@ -1,7 +1,7 @@
 //! Distances to 512 rows at a time, bit-sliced: word k of slice s holds bit s of the distances to
 //! 64 of the rows, so one logical operation on words does the same step for 64 pairs.
 //!
-//! A row is read four bits at a time. Each value that four bits can have comes with the bit-sliced
+//! A row is read three bits at a time. Each value that three bits can have comes with the bit-sliced
 //! distances to the tile's rows there, made once; a pair then costs a few additions of small
 //! numbers. Distances are told apart by their bits again, and counted in carry-save adders.
 
@@ -25,13 +25,15 @@ const OCTANTS: usize = (MAX_BITS + 1) / (2 * OCTANT);
 type Slice = [u64; LANES];
 /// One bit of each row's distances to a step of others.
 type Step = [u64; STEP * LANES];
-/// For each value of four bits, the distances (0 to 4) there.
-type Nibble = [[Slice; 3]; 16];
+/// For each value of three bits, the distances (0 to 3) there.
+type Triple = [[Slice; 2]; 8];
+/// Triples in 32 bits; the last one has two bits.
+const TRIPLES: usize = 11;
 
 /// Up to [`TILE_ROWS`] rows, prepared for comparison with others.
 pub(super) struct Tile {
-    /// Eight nibbles for each half of a word.
-    halves: Vec<[Nibble; 8]>,
+    /// For each half of a word.
+    halves: Vec<[Triple; TRIPLES]>,
     words_per_row: usize,
     n_octants: usize,
     /// Where there is no row, if the tile is not full.
@@ -53,9 +55,12 @@ impl Tile {
         for columns in columns.chunks_exact_mut(64) {
             transpose(columns);
         }
-        let mut halves = vec![[[[[0; LANES]; 3]; 16]; 8]; n_bits.div_ceil(32)];
-        let nibbles = halves.iter_mut().flatten();
-        nibbles.zip(columns.as_chunks().0).for_each(|(nibble, bits)| tabulate(nibble, bits));
+        let mut halves = vec![[[[[0; LANES]; 2]; 8]; TRIPLES]; n_bits.div_ceil(32)];
+        for (half, columns) in halves.iter_mut().zip(columns.chunks_exact(32)) {
+            for (triple, columns) in half.iter_mut().zip(columns.chunks(3)) {
+                tabulate(triple, columns);
+            }
+        }
         let absent = (n_rows < TILE_ROWS).then(|| {
             std::array::from_fn(|k| match n_rows.saturating_sub(64 * k) {
                 0 => !0,
@@ -95,16 +100,16 @@ kernel! {
 }
 
 kernel! {
-    /// The distances of four bits to each value they can be compared with.
-    fn tabulate(nibble: &mut Nibble, bits: &[Slice; 4]) {
-        for (value, sums) in nibble.iter_mut().enumerate() {
+    /// The distances of up to three bits to each value they can be compared with.
+    fn tabulate(triple: &mut Triple, columns: &[Slice]) {
+        for (value, distances) in triple.iter_mut().enumerate() {
             for k in 0..LANES {
-                let differs = |i: usize| bits[i][k] ^ 0u64.wrapping_sub(value as u64 >> i & 1);
-                let (ones, carry) = full_adder(differs(0), differs(1), differs(2));
-                sums[0][k] = ones ^ differs(3);
-                let other = ones & differs(3);
-                sums[1][k] = carry ^ other;
-                sums[2][k] = carry & other;
+                let differs = |i: usize| match columns.get(i) {
+                    Some(column) => column[k] ^ 0u64.wrapping_sub(value as u64 >> i & 1),
+                    None => 0,
+                };
+                let (sum, carry) = full_adder(differs(0), differs(1), differs(2));
+                (distances[0][k], distances[1][k]) = (sum, carry);
             }
         }
     }
@@ -158,18 +163,18 @@ kernel! {
 fn measure(tile: &Tile, row: &[u64]) -> [Slice; SLICES] {
     let mut distances = [[0; LANES]; SLICES];
     for (h, half) in tile.halves.iter().enumerate() {
-        let bits = row[h / 2] >> (32 * (h % 2));
-        let nibbles: [&[Slice; 3]; 8] =
-            std::array::from_fn(|i| &half[i][(bits >> (4 * i)) as usize & 15]);
+        let bits = (row[h / 2] >> (32 * (h % 2))) as u32;
+        let triples: [&[Slice; 2]; TRIPLES] =
+            std::array::from_fn(|i| &half[i][(bits >> (3 * i)) as usize & 7]);
         let mut sums = [[0; LANES]; SLICES];
         if h == 0 {
             for k in 0..LANES {
-                let sum = half_word(&nibbles, k);
+                let sum = half_word(&triples, k);
                 (0..6).for_each(|s| sums[s][k] = sum[s]);
             }
         } else {
             for k in 0..LANES {
-                let [a, b, c, d, e, f] = half_word(&nibbles, k);
+                let [a, b, c, d, e, f] = half_word(&triples, k);
                 let before: [u64; SLICES] = std::array::from_fn(|s| distances[s][k]);
                 let sum = sum([a, b, c, d, e, f, 0, 0], before);
                 (0..SLICES).for_each(|s| sums[s][k] = sum[s]);
@@ -180,14 +185,31 @@ fn measure(tile: &Tile, row: &[u64]) -> [Slice; SLICES] {
     distances
 }
 
-/// The sum of eight nibbles' distances.
+/// The sum of the triples' distances.
 #[inline(always)]
-fn half_word(nibbles: &[&[Slice; 3]; 8], k: usize) -> [u64; 6] {
-    let nibble = |i: usize| -> [u64; 6] {
-        std::array::from_fn(|s| if s < 3 { nibbles[i][s][k] } else { 0 })
-    };
-    let byte = |i: usize| sum(nibble(i), nibble(i + 1));
-    sum(sum(byte(0), byte(2)), sum(byte(4), byte(6)))
+fn half_word(triples: &[&[Slice; 2]; TRIPLES], k: usize) -> [u64; 6] {
+    let (bit_0, carries) = column::<TRIPLES, 5>(std::array::from_fn(|i| triples[i][0][k]));
+    let (bit_1, carries) = column::<16, 8>(std::array::from_fn(|i| match i.checked_sub(TRIPLES) {
+        None => triples[i][1][k],
+        Some(i) => carries[i],
+    }));
+    let (bit_2, carries) = column::<8, 4>(carries);
+    let (bit_3, carries) = column::<4, 2>(carries);
+    let (bit_4, [bit_5]) = column::<2, 1>(carries);
+    [bit_0, bit_1, bit_2, bit_3, bit_4, bit_5]
+}
+
+/// The sum of N bits of one weight: its lowest bit, and N / 2 carries of the next weight.
+#[inline(always)]
+fn column<const N: usize, const CARRIES: usize>(bits: [u64; N]) -> (u64, [u64; CARRIES]) {
+    let mut sum = bits[0];
+    let carries = std::array::from_fn(|i| {
+        let last = if 2 * i + 2 < N { bits[2 * i + 2] } else { 0 };
+        let carry;
+        (sum, carry) = full_adder(sum, bits[2 * i + 1], last);
+        carry
+    });
+    (sum, carries)
 }
 
 /// The sum of two numbers of N bits, which is one of N bits again.
