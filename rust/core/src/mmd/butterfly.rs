@@ -17,7 +17,7 @@ const SIGNS: [[f64; LANES]; LANES.ilog2() as usize] = {
     let mut signs = [[1.0; LANES]; LANES.ilog2() as usize];
     let mut i = 0;
     while i < signs.len() * LANES {
-        if i % LANES >> (i / LANES) & 1 == 1 {
+        if ((i % LANES) >> (i / LANES)) & 1 == 1 {
             signs[i / LANES][i % LANES] = -1.0;
         }
         i += 1;

@@ -41,7 +41,8 @@ pub fn mmd2_exact(q: &[f64], p: &[f64], kernel: &HammingKernel) -> Result<f64> {
     for (which, argument, values) in [(0, "q", q), (1, "p", p)] {
         let sum: f64 = sums.iter().map(|sums| sums[which]).sum();
         // A distribution, or close enough to be looked at again.
-        if !((sum - 1.0).abs() <= SUM_TOLERANCE) {
+        let is_one = (sum - 1.0).abs() <= SUM_TOLERANCE;
+        if !is_one {
             check_distribution(argument, values)?;
         }
     }
