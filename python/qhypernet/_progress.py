@@ -49,7 +49,7 @@ class TrainingProgress:
         return self
 
     def update(self, objective: NDArray[np.float64]) -> None:
-        """One step more; ``objective`` has the value of each initialisation, shape (n_inits,)."""
+        """One step more; ``objective`` has the value of each initialisation that goes on."""
         self._done += 1
         now = time.monotonic()
         last = self._done == self._n_steps

@@ -110,16 +110,21 @@ def evaluate(
 def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
     """Names and metrics, shape (rows, len(METRICS)), of the rows that a table shows.
 
-    The median and the worst start are taken metric by metric.
+    The median and the worst start are taken metric by metric, without starts that failed.
     """
     trained, mode = evaluation["trained"].values, evaluation["mode"].values
+    aside = ""
+    if "failed" in evaluation and evaluation["failed"].values.any():
+        good = ~evaluation["failed"].values.astype(bool)
+        trained, mode = trained[good], mode[good]
+        aside = f" ({(~good).sum()} diverged)"
     lower = np.array([LOWER_IS_BETTER[name] for name in METRICS])
-    rows = {"trained": trained[0]}
+    rows = {f"trained{aside}": trained[0]}
     if len(trained) > 1:
         worst = np.where(lower, trained.max(axis=0), trained.min(axis=0))
         rows = {
-            f"trained, median of {len(trained)} starts": np.median(trained, axis=0),
-            f"trained, worst of {len(trained)} starts": worst,
+            f"trained, median of {len(trained)} starts{aside}": np.median(trained, axis=0),
+            f"trained, worst of {len(trained)} starts{aside}": worst,
         }
     rows["most probable network"] = np.median(mode, axis=0)
     truth = evaluation["ground_truth"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import tomllib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,25 @@ class Run:
 
     def best_init(self) -> int:
         """The start whose distribution is nearest to the exact posterior: the best exact ELBO."""
-        return int(np.argmin(self.result["trained"].sel(metric="kl").values))
+        kl = self.result["trained"].sel(metric="kl").values
+        return int(np.argmin(np.where(self.failed, np.inf, kl)))
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which starts diverged and were set aside, shape (n_inits,)."""
+        if "failed" not in self.result:  # Written before starts could be set aside.
+            return np.zeros(len(self.params), dtype=bool)
+        return np.asarray(self.result["failed"].values, dtype=bool)
+
+    @property
+    def failed_note(self) -> str:
+        """What must be said of starts that were set aside; empty if there are none."""
+        if not self.failed.any():
+            return ""
+        return (
+            f"{self.failed.sum()} of {len(self.failed)} starts diverged and were set aside: "
+            f"{np.flatnonzero(self.failed).tolist()}; a lower learning rate or weight keeps them."
+        )
 
     def probabilities(self, init: int) -> NDArray[np.float64]:
         """A trained distribution over networks, shape (2**n,)."""
@@ -85,7 +104,9 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     _check_size(net)
     problem = Problem(net, data.X_train, data.y_train)
     shots = config.training.shots
-    with _claimed(folder, config):
+    with _claimed(folder, config), warnings.catch_warnings():
+        # What was set aside is in the result, and whoever shows it says so.
+        warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
         trained = train(
             circuit,
             problem,

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,16 @@ class TrainingResult:
     """Final angles in radians, shape (n_inits, P)."""
     history: xr.Dataset
     """Dims (init, step), nats: ``objective``, its parts ``expected_nll`` and ``regularizer`` (with
-    its weight), the Euclidean ``gradient_norm``; dim (step): ``weight`` and ``learning_rate``.
-    Values at step t are those before the t-th update."""
+    its weight), the Euclidean ``gradient_norm``; dim (step): ``weight`` and ``learning_rate``; dim
+    (init): ``failed``. Values at step t are those before the t-th update, NaN from the step on at
+    which an initialisation failed."""
     seed: int
     """The seed, drawn if none was given."""
+    failed: NDArray[np.bool_]
+    """Initialisations that diverged and were set aside, shape (n_inits,): their ``params`` are the
+    last that were finite."""
+    seconds: float
+    """Time that the steps took, with those before an interruption."""
 
     def simulate(self) -> State:
         """The trained states, a batch of n_inits."""
@@ -104,8 +111,14 @@ def train(
             already and belongs to the same training, training goes on from it, bit for bit as if
             it had never stopped.
 
+    Returns:
+        Parameters and history. An initialisation whose objective, gradient or parameters are no
+        longer finite is set aside with a warning; the others go on, bit for bit as if it had not
+        been there.
+
     Raises:
-        ValueError: Arguments that do not fit together, or a checkpoint of another training.
+        ValueError: Arguments that do not fit together, a checkpoint of another training, or no
+            initialisation left that has not diverged.
         MemoryError: The simulation does not fit.
         Interrupted: Ctrl-C; the step was finished and, with ``checkpoint``, saved.
 
@@ -156,7 +169,11 @@ def train(
         seed=_check.seed(seed),
     )
     loop.run(progress, path)
-    return TrainingResult(circuit, loop.params, loop.dataset(), loop.seed)
+    if loop.failed.any():
+        warnings.warn(loop.lost(), RuntimeWarning, stacklevel=2)
+    return TrainingResult(
+        circuit, loop.params, loop.dataset(), loop.seed, loop.failed, loop.seconds
+    )
 
 
 @dataclass
@@ -188,6 +205,8 @@ class _Loop:
         self.state: Arrays = self.optimizer.start(self.params)
         # Step by step, so that each step writes one place; labelled the other way round.
         self.history = np.full((self.n_steps, len(_HISTORY), self.n_inits), np.nan)
+        self.failed = np.zeros(self.n_inits, dtype=bool)
+        self.seconds = 0.0
         self.done = 0
 
     def run(self, progress: bool | None, checkpoint: Path | None) -> None:
@@ -198,21 +217,31 @@ class _Loop:
         bandwidths = self.objective.bandwidths(self.prior.n)
         bar = TrainingProgress(progress, self.n_steps, self.done)
         saved = time.monotonic()
+        self._began = saved - self.seconds
         # Overflow is looked for after each step, and reported with it.
         quiet = np.errstate(over="ignore", invalid="ignore")
         with Interrupts() as interrupts, bar, quiet:
             while self.done < self.n_steps:
                 weight = schedules.at(self.objective.weight, self.done, self.n_steps)
                 self._step(problem, Term(self.objective.divergence, bandwidths, weight))
-                bar.update(self.history[self.done - 1, 0])
+                bar.update(self.history[self.done - 1, 0, ~self.failed])
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
                 due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
                 if checkpoint is not None and due:
                     self._save(checkpoint)
                     saved = time.monotonic()
+        self.seconds = time.monotonic() - self._began
         if checkpoint is not None:
             self._save(checkpoint)
+
+    def lost(self) -> str:
+        """Which initialisations have failed, and what to do about it."""
+        which = np.flatnonzero(self.failed).tolist()
+        return (
+            f"training diverged in {len(which)} of {self.n_inits} initialisations, which were set "
+            f"aside: {which}; lower the learning rate or the weight"
+        )
 
     def dataset(self) -> xr.Dataset:
         """The history, labelled."""
@@ -227,7 +256,8 @@ class _Loop:
         }
         dataset = xr.Dataset(
             self._labelled_history()
-            | {name: (("step",), values) for name, values in by_step.items()},
+            | {name: (("step",), values) for name, values in by_step.items()}
+            | {"failed": (("init",), self.failed)},
             coords={"init": np.arange(self.n_inits), "step": np.arange(self.n_steps)},
         )
         for name in ("objective", "expected_nll", "regularizer"):
@@ -243,17 +273,25 @@ class _Loop:
         expected_nll[:] = found.expected_nll
         regularizer[:] = found.regularizer
         np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)
-        self.params, self.state = self.optimizer.step(
+        moved, self.state = self.optimizer.step(
             self.params, found.gradient, self.state, self.done, self.n_steps
         )
-        self.done += 1
         # A sum is quicker than a look at each, and finite only if all are.
-        if not math.isfinite(self.params.sum()) and not np.isfinite(self.params).all():
-            lost = np.flatnonzero(~np.isfinite(self.params).all(axis=1)).tolist()
-            raise ValueError(
-                f"training diverged at step {self.done} in initialisations {lost}: their "
-                "parameters are no longer finite; lower the learning rate or the weight"
-            )
+        if not math.isfinite(objective.sum() + gradient_norm.sum() + moved.sum()):
+            finite = np.isfinite(objective) & np.isfinite(gradient_norm)
+            self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
+            if self.failed.all():
+                raise ValueError(
+                    f"training diverged at step {self.done + 1} in all {self.n_inits} "
+                    "initialisations; lower the learning rate or the weight"
+                )
+        if self.failed.any():  # Rows that are set aside stay where they are.
+            moved[self.failed] = self.params[self.failed]
+            for values in self.state.values():
+                values[self.failed] = 0.0
+            self.history[self.done][:, self.failed] = np.nan
+        self.params = moved
+        self.done += 1
 
     def _labelled_history(self) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
         """The history of the steps that are done: dims and values."""
@@ -296,8 +334,9 @@ class _Loop:
         arrays = {"params": self.params, **{f"state_{k}": v for k, v in self.state.items()}}
         dataset = xr.Dataset(
             {name: (("init", "param"), values) for name, values in arrays.items()}
-            | self._labelled_history(),
-            attrs={"fingerprint": self.fingerprint},
+            | self._labelled_history()
+            | {"failed": (("init",), self.failed)},
+            attrs={"fingerprint": self.fingerprint, "seconds": time.monotonic() - self._began},
         )
         storage.write_dataset(path, dataset)
 
@@ -313,6 +352,8 @@ class _Loop:
             )
         self.params = saved["params"].values
         self.state = {name: saved[f"state_{name}"].values for name in self.state}
+        self.failed = saved["failed"].values.astype(bool)
+        self.seconds = float(saved.attrs["seconds"])
         self.done = saved.sizes["step"]
         for i, name in enumerate(_HISTORY):
             self.history[: self.done, i] = saved[name].values.T

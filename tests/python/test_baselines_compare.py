@@ -107,7 +107,7 @@ def test_what_the_user_trained_stands_first():
     for q, row in zip(expected, found, strict=True):
         np.testing.assert_allclose(row, list(map(_by_hand(q).get, METRICS)), atol=TOLERANCE)
     assert comparison["seconds"].sel(model="fitted") == fitted.seconds
-    assert np.isnan(comparison["seconds"].sel(model="circuit"))
+    assert comparison["seconds"].sel(model="circuit") == r.seconds > 0
 
 
 def test_a_start_that_failed_is_counted_and_left_out():

@@ -133,6 +133,8 @@ def _distributions(name: str, result: Distributed | ArrayLike, n_networks: int) 
         yield from result.distributions()
         return
     blocks = result.distributions() if isinstance(result, Distributed) else [result]
+    failed = getattr(result, "failed", None)
+    first = 0
     for block in blocks:
         q = _check.distributions("trained", block, 2)
         if q.shape[-1] != n_networks:
@@ -140,7 +142,11 @@ def _distributions(name: str, result: Distributed | ArrayLike, n_networks: int) 
                 f"trained: expected distributions over {n_networks} networks, got shape {q.shape} "
                 f"as {name!r}"
             )
-        yield np.atleast_2d(q)
+        q = np.atleast_2d(q)
+        if failed is not None:  # Their last parameters mean nothing.
+            q = np.where(failed[first : first + len(q), None], np.nan, q)
+            first += len(q)
+        yield q
 
 
 def _row(values: Floats, result: object, failed: int) -> Row:

@@ -222,8 +222,7 @@ def _table(run: runs.Run) -> Table:
 def _remarks(run: runs.Run) -> list[str]:
     evidence = run.result.attrs["log_evidence"]
     remarks = [f"NLL and KL(q || exact posterior) in nats; log evidence log p(D) = {evidence:.3f}."]
-    if run.config.classical_note:
-        remarks.append(run.config.classical_note)
+    remarks += [note for note in (run.failed_note, run.config.classical_note) if note]
     if run.config.training.start == "random":
         remarks.append(
             "Random starts often end far from the posterior: --start near_uniform with an annealed "

@@ -128,14 +128,16 @@ def _metrics(run: Run, init: int) -> Section:
 def _training(run: Run) -> Section:
     evidence = float(run.result.attrs["log_evidence"])
     elbo = run.config.objective.name == "elbo"
+    history = run.result.isel(init=~run.failed)
     figures = [
         (
             "Objective and its two parts: median and 10-90 % over initialisations.",
-            plotting.training_curves(run.result, evidence if elbo else None),
+            plotting.training_curves(history, evidence if elbo else None),
         ),
-        ("Euclidean norm of the gradient.", plotting.gradient_magnitude(run.result)),
+        ("Euclidean norm of the gradient.", plotting.gradient_magnitude(history)),
     ]
-    return Section("Training", f"log evidence log p(D) = {evidence:.3f} nats.", figures)
+    text = f"log evidence log p(D) = {evidence:.3f} nats. {run.failed_note}".strip()
+    return Section("Training", text, figures)
 
 
 def _distribution(
