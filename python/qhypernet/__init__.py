@@ -21,7 +21,19 @@ from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
 from qhypernet.networks import BinaryNetwork
-from qhypernet.objectives import ELBO, MLE, SELBO
+from qhypernet.objectives import (
+    ELBO,
+    KSD,
+    MLE,
+    SELBO,
+    ForwardKL,
+    JensenShannon,
+    Objective,
+    Renyi,
+    RootMMD,
+    SquaredHellinger,
+    TotalVariation,
+)
 from qhypernet.optimizers import Adam
 from qhypernet.posterior import ExactPosterior, best_network, exact_posterior
 from qhypernet.prediction import Prediction, predict
@@ -33,6 +45,7 @@ from qhypernet.training import Interrupted, TrainingResult, train
 
 __all__ = [
     "ELBO",
+    "KSD",
     "MLE",
     "SELBO",
     "Adam",
@@ -40,12 +53,19 @@ __all__ = [
     "BinaryNetwork",
     "Circuit",
     "ExactPosterior",
+    "ForwardKL",
     "HammingKernel",
     "Interrupted",
+    "JensenShannon",
+    "Objective",
     "Prediction",
     "Problem",
+    "Renyi",
+    "RootMMD",
     "Schedule",
+    "SquaredHellinger",
     "State",
+    "TotalVariation",
     "TrainingResult",
     "__version__",
     "ansatz",

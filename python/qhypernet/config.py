@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ from qhypernet import _check, ansatz, datasets
 from qhypernet.circuits import Circuit
 from qhypernet.kernels import HammingKernel
 from qhypernet.networks import BinaryNetwork
-from qhypernet.objectives import ELBO, MLE, SELBO, Objective
+from qhypernet.objectives import OBJECTIVES, Objective
 from qhypernet.optimizers import Adam
 from qhypernet.priors import BernoulliPrior
 from qhypernet.schedules import Schedule
@@ -97,12 +98,28 @@ class CircuitConfig(_Section):
 class ObjectiveConfig(_Section):
     """What is minimised."""
 
-    name: Literal["mle", "elbo", "selbo"] = "selbo"
+    name: Literal[
+        "mle",
+        "elbo",
+        "selbo",
+        "root_mmd",
+        "forward_kl",
+        "renyi",
+        "jensen_shannon",
+        "total_variation",
+        "hellinger",
+        "ksd",
+    ] = "selbo"
     weight: Number | None = Field(
-        default=None, description="SELBO's weight (30 if not given) or ELBO's beta (1)."
+        default=None,
+        description="The divergence's weight: if not given 30 for SELBO and 1 for others.",
     )
     bandwidths: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        default=None, description="Of SELBO's kernel; sqrt(n/2) if not given."
+        default=None,
+        description="Of the kernel of SELBO, root_mmd and ksd; sqrt(n/2) if not given.",
+    )
+    alpha: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Order of renyi; 0.5 if not given."
     )
 
 
@@ -204,23 +221,36 @@ class RunConfig(_Section):
 
     def build_objective(self) -> Objective:
         """The objective."""
-        weight = _number(self.objective.weight)
-        kernel = self.objective.bandwidths and HammingKernel(self.objective.bandwidths)
-        if self.objective.name != "selbo" and kernel:
-            raise ValueError(f"objective.bandwidths: {self.objective.name} has no kernel")
-        if self.objective.name == "selbo":
-            return SELBO(30.0 if weight is None else weight, kernel or None)
-        if self.objective.name == "elbo":
-            return ELBO(1.0 if weight is None else weight)
-        if weight is not None:
-            raise ValueError("objective.weight: expected none for mle, which has no regulariser")
-        return MLE()
+        name, bandwidths = self.objective.name, self.objective.bandwidths
+        given = {
+            "weight": _number(self.objective.weight),
+            "bandwidths": bandwidths and HammingKernel(bandwidths),
+            "alpha": self.objective.alpha,
+        }
+        arguments = {_ARGUMENTS.get((name, field), field): value for field, value in given.items()}
+        takes = inspect.signature(OBJECTIVES[name]).parameters
+        for argument, field in zip(arguments, given, strict=True):
+            if argument not in takes and given[field] is not None:
+                raise ValueError(
+                    f"objective.{field}: expected none for {name}, which has {_no(field)}"
+                )
+        return OBJECTIVES[name](**{k: v for k, v in arguments.items() if v is not None})
 
     def build_optimizer(self) -> Adam:
         """The optimiser."""
         rate = _number(self.training.learning_rate)
         assert rate is not None
         return Adam(rate)
+
+
+_ARGUMENTS = {("elbo", "weight"): "beta"} | {
+    (name, "bandwidths"): "kernel" for name in ("selbo", "root_mmd", "ksd")
+}
+"""What an objective calls a field, where that is not the field's own name."""
+
+
+def _no(field: str) -> str:
+    return {"weight": "no regulariser", "bandwidths": "no kernel", "alpha": "no order"}[field]
 
 
 _SECTIONS = (DataConfig, NetworkConfig, CircuitConfig, ObjectiveConfig, TrainingConfig)

@@ -109,6 +109,13 @@ def _vector(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return _check.distributions(name, value, 1)
 
 
+def checked_kernel(kernel: HammingKernel | None) -> HammingKernel | None:
+    """A kernel, or None for the default one."""
+    if kernel is not None and not isinstance(kernel, HammingKernel):
+        raise TypeError(f"kernel: expected a HammingKernel or None, got {kernel!r}")
+    return kernel
+
+
 def _bandwidths(k: HammingKernel) -> list[float]:
     if not isinstance(k, HammingKernel):
         raise TypeError(f"k: expected a HammingKernel, got {k!r}")

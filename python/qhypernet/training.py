@@ -21,7 +21,7 @@ from qhypernet._interrupt import Interrupts
 from qhypernet._progress import TrainingProgress
 from qhypernet.circuits import Circuit, State
 from qhypernet.gradients._base import Term
-from qhypernet.objectives import Objective
+from qhypernet.objectives import Objective, Target
 from qhypernet.optimizers import Adam, Arrays
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
@@ -96,7 +96,8 @@ def train(
         circuit: As many qubits as there are weights.
         table_or_problem: The log-likelihood of every network in nats, shape (2**n,), or a
             :class:`Problem`, whose table is then worked out.
-        objective: :class:`MLE`, :class:`ELBO` or :class:`SELBO`.
+        objective: :class:`MLE`, :class:`ELBO`, :class:`SELBO`, another divergence to the prior in
+            their place (:mod:`qhypernet.objectives`), or an :class:`Objective` of your own.
         n_inits: Independent initialisations, trained as one batch.
         n_steps: Updates.
         optimizer: None is ``Adam(0.1)``.
@@ -136,7 +137,9 @@ def train(
     else:
         table = _check.floats("table", table_or_problem, shape="(2**n,)")
     if not isinstance(objective, Objective):
-        raise TypeError(f"objective: expected MLE(), ELBO() or SELBO(), got {objective!r}")
+        raise TypeError(
+            f"objective: expected an objective such as ELBO() or SELBO(), got {objective!r}"
+        )
     if not isinstance(circuit, Circuit):
         raise TypeError(f"circuit: expected a Circuit, got {circuit!r}")
     if optimizer is not None and not isinstance(optimizer, Adam):
@@ -162,7 +165,7 @@ def train(
         prior=prior,
         objective=objective,
         optimizer=optimizer or Adam(),
-        gradient=gradients.named(gradient, shots),
+        gradient=gradients.named(gradient, shots, objective),
         n_inits=_check.integer("n_inits", n_inits, 1),
         n_steps=_check.integer("n_steps", n_steps, 1),
         start=start,
@@ -214,7 +217,7 @@ class _Loop:
         if checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint)
         problem = _core.Problem(self.table, self.prior.p_plus)
-        bandwidths = self.objective.bandwidths(self.prior.n)
+        target = Target(-self.table, self.prior)
         bar = TrainingProgress(progress, self.n_steps, self.done)
         saved = time.monotonic()
         self._began = saved - self.seconds
@@ -223,7 +226,7 @@ class _Loop:
         with Interrupts() as interrupts, bar, quiet:
             while self.done < self.n_steps:
                 weight = schedules.at(self.objective.weight, self.done, self.n_steps)
-                self._step(problem, Term(self.objective.divergence, bandwidths, weight))
+                self._step(problem, Term(self.objective, target, weight))
                 bar.update(self.history[self.done - 1, 0, ~self.failed])
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
@@ -266,10 +269,11 @@ class _Loop:
 
     def _step(self, problem: _core.Problem, term: Term) -> None:
         found = self.gradient(
-            self.circuit._core, problem, term, self.params, seed=self.seed, step=self.done
+            self.circuit, problem, term, self.params, seed=self.seed, step=self.done
         )
         objective, expected_nll, regularizer, gradient_norm = self.history[self.done]
-        np.add(found.expected_nll, found.regularizer, out=objective)
+        part = found.expected_nll if self.objective.has_expected_nll else 0.0
+        np.add(part, found.regularizer, out=objective)
         expected_nll[:] = found.expected_nll
         regularizer[:] = found.regularizer
         np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)

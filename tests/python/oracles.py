@@ -13,6 +13,7 @@ import qhypernet as qh
 from qhypernet import _core
 from qhypernet.gradients import Evaluation, Gradient
 from qhypernet.gradients._base import Term
+from qhypernet.objectives import Target
 
 Floats = NDArray[np.float64]
 
@@ -153,8 +154,8 @@ def evaluate(
 ) -> Evaluation:
     """Calls a gradient as the training loop does; params (B, P)."""
     problem = _core.Problem(table, prior.p_plus)
-    term = Term(objective.divergence, objective.bandwidths(prior.n), objective.weight)
-    return gradient(circuit._core, problem, term, params, seed=seed, step=step)
+    term = Term(objective, Target(-table, prior), objective.weight)
+    return gradient(circuit, problem, term, params, seed=seed, step=step)
 
 
 def logits(net: qh.BinaryNetwork, row: NDArray[np.uint8], x: Floats) -> Floats:

@@ -17,6 +17,7 @@ import qhypernet as qh
 from qhypernet import _core
 from qhypernet.gradients import Exact
 from qhypernet.gradients._base import Term
+from qhypernet.objectives import Target
 
 # Sums over 2**n outcomes of terms of about 10.
 VALUE_TOLERANCE = 1e-11
@@ -147,8 +148,8 @@ def test_tables_are_made_anew_for_another_circuit_or_kernel():
     for seed, objective in [(0, 4), (1, 4), (1, 5), (0, 5), (0, 1), (2, 1), (2, 0), (0, 4)]:
         circuit, params, _, _ = _one_layer(6, seed)
         o = OBJECTIVES[objective]
-        term = Term(o.divergence, o.bandwidths(6), o.weight)
-        shared = Exact()(circuit._core, problem, term, params, seed=0, step=0)
+        term = Term(o, Target(-table, prior), o.weight)
+        shared = Exact()(circuit, problem, term, params, seed=0, step=0)
         own = evaluate(Exact(), circuit, table, prior, o, params)
         np.testing.assert_array_equal(shared.gradient, own.gradient)
         np.testing.assert_array_equal(shared.regularizer, own.regularizer)

@@ -62,14 +62,19 @@ def train(
         int | None, typer.Option(help="Circuit layers [default: 1, which is classical].")
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="mle, elbo or selbo [default: selbo].")
+        str | None,
+        typer.Option(
+            help="mle, elbo, selbo, root_mmd, forward_kl, renyi, jensen_shannon, total_variation, "
+            "hellinger or ksd [default: selbo]."
+        ),
     ] = None,
     weight: Annotated[
         str | None,
         typer.Option(
-            help="Weight of SELBO [default: 30] or beta of ELBO [default: 1]; 3000:30 anneals it."
+            help="The divergence's weight [default: 30 for selbo, else 1]; 3000:30 anneals it."
         ),
     ] = None,
+    alpha: Annotated[float | None, typer.Option(help="Order of renyi [default: 0.5].")] = None,
     start: Annotated[
         str | None, typer.Option(help="random, near_uniform or near_identity [default: random].")
     ] = None,
@@ -120,7 +125,7 @@ def train(
             "bias": bias,
         },
         "circuit": {"ansatz": ansatz, "layers": layers},
-        "objective": {"name": objective, "weight": weight},
+        "objective": {"name": objective, "weight": weight, "alpha": alpha},
         "training": {
             "start": start,
             "shots": shots,

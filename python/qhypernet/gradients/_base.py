@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _core
+from qhypernet.circuits import Circuit
+from qhypernet.objectives import Objective, Target
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Term:
-    """An objective at one step: what the core has to know of it."""
+    """An objective at one step."""
 
-    divergence: str
-    bandwidths: tuple[float, ...]
+    objective: Objective
+    target: Target
     weight: float
+    """The objective's weight at this step."""
+
+    @property
+    def bandwidths(self) -> list[float]:
+        """Those of the objective's kernel."""
+        return list(self.objective.bandwidths(self.target.prior.n))
 
 
 class Gradient(Protocol):
@@ -37,7 +45,7 @@ class Gradient(Protocol):
 
     def __call__(
         self,
-        circuit: _core.Circuit,
+        circuit: Circuit,
         problem: _core.Problem,
         term: Term,
         params: NDArray[np.float64],

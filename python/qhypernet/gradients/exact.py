@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _core
+from qhypernet.circuits import Circuit
 from qhypernet.gradients._base import Evaluation, Term
+from qhypernet.gradients._probabilities import from_probabilities
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Exact:
 
     def __call__(
         self,
-        circuit: _core.Circuit,
+        circuit: Circuit,
         problem: _core.Problem,
         term: Term,
         params: NDArray[np.float64],
@@ -27,7 +29,10 @@ class Exact:
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
         del seed, step
+        core = term.objective.divergence
+        if not core:
+            return from_probabilities(circuit, term, params)
         expected, divergence, gradient = _core.evaluate_exact(
-            circuit, problem, params, term.divergence, list(term.bandwidths), term.weight
+            circuit._core, problem, params, core, term.bandwidths, term.weight
         )
         return Evaluation(expected, term.weight * divergence, gradient)

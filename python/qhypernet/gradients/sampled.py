@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _check, _core
+from qhypernet.circuits import Circuit
 from qhypernet.gradients._base import Evaluation, Term
 
 
@@ -26,7 +27,7 @@ class Sampled:
 
     def __call__(
         self,
-        circuit: _core.Circuit,
+        circuit: Circuit,
         problem: _core.Problem,
         term: Term,
         params: NDArray[np.float64],
@@ -36,11 +37,11 @@ class Sampled:
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
         expected, divergence, gradient = _core.evaluate_sampled(
-            circuit,
+            circuit._core,
             problem,
             params,
-            term.divergence,
-            list(term.bandwidths),
+            term.objective.divergence,
+            term.bandwidths,
             term.weight,
             self.shots,
             seed,

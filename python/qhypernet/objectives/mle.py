@@ -16,6 +16,7 @@ class MLE(Objective):
 
     name = "mle"
     divergence = "none"
+    needs_probabilities = False
 
     def __repr__(self) -> str:
         return "MLE()"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qhypernet import schedules
-from qhypernet.kernels import HammingKernel
+from qhypernet.kernels import HammingKernel, checked_kernel
 from qhypernet.objectives._base import Objective
 from qhypernet.schedules import Schedule
 
@@ -26,14 +26,13 @@ class SELBO(Objective):
 
     name = "selbo"
     divergence = "mmd"
+    needs_probabilities = False
 
     def __init__(
         self, weight: float | Schedule = 30.0, kernel: HammingKernel | None = None
     ) -> None:
         self._weight = schedules.checked("weight", weight, minimum=0)
-        if kernel is not None and not isinstance(kernel, HammingKernel):
-            raise TypeError(f"kernel: expected a HammingKernel or None, got {kernel!r}")
-        self.kernel = kernel
+        self.kernel = checked_kernel(kernel)
 
     def __repr__(self) -> str:
         kernel = f", kernel={self.kernel}" if self.kernel else ""
