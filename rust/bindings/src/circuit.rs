@@ -222,7 +222,7 @@ fn run<T: Real>(program: &Program, params: &[f64], batch: usize) -> Result<Vec<V
     let n_params = program.plan().n_params();
     let rooms = || Rooms::new(program);
     Ok(map_batch(batch, program.is_small(), rooms, |rooms, i, threads| {
-        let mut psi = Vector::zeros(n);
+        let mut psi = Vector::new(n);
         let params = &params[i * n_params..(i + 1) * n_params];
         program.at(params, true).run(&mut psi, rooms, threads);
         psi
@@ -322,7 +322,7 @@ impl State {
         self.program.check_memory::<T>("a gradient for each thread", 2.0 * at_once as f64)?;
         let room = || Workspace::<T>::new(&self.program);
         let rows = map_batch(self.batch, self.program.is_small(), room, |room, i, threads| {
-            room.psi.clone_from(&vectors[i]);
+            room.psi.copy_from(&vectors[i]);
             self.gradient_of(i, room, cotangent, threads)
         });
         Ok(rows.concat())

@@ -54,15 +54,16 @@ pub fn array<'py, T: Element>(
     values.into_pyarray(py).reshape(shape)
 }
 
-/// A new array of the given shape that `work`, detached from the GIL, fills, on the pool unless it
-/// `is_short`.
+/// A new array of the given shape that `work`, detached from the GIL, fills to the last number, on the
+/// pool unless it `is_short`.
 pub fn filled<'py, T: Element + Send>(
     py: Python<'py>,
     shape: &[usize],
     is_short: bool,
     work: impl FnOnce(&mut [T]) -> Result<(), Error> + Send,
 ) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
-    let array = PyArrayDyn::<T>::zeros(py, shape, false);
+    // SAFETY: `work` writes every number, or the array is not given out.
+    let array = unsafe { PyArrayDyn::<T>::new(py, shape, false) };
     let mut view = array.readwrite();
     let values = view.as_slice_mut().expect("a new array is contiguous");
     memory::prefer_large_pages(values.as_ptr(), values.len());

@@ -5,12 +5,13 @@
 //! where the angle stands. Angles are affine in the parameters, so derivatives are pulled back
 //! through the same coefficients.
 
+use super::array::Array;
 use super::bound::Bound;
 use super::product::Product;
 use super::real::Real;
 use super::simulate::{Evolution, Sweep};
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
-use super::vector::{Array, Rooms, TileRoom, Vector, Workspace};
+use super::vector::{Rooms, TileRoom, Vector, Workspace};
 use crate::parallel::{Threads, map_tasks_with};
 
 impl<T: Real> Evolution<'_, T> {

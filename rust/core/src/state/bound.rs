@@ -1,11 +1,12 @@
 //! The stages of a sweep, first for places in a tile and then for given parameters.
 
+use super::array::Array;
 use super::permute::Gather;
 use super::phase::Phases;
 use super::real::Real;
 use super::rotate::Rotations;
 use super::tiles::Layout;
-use super::vector::{Array, Vector};
+use super::vector::Vector;
 use crate::circuit::{PhasePolynomial, Stage, Turn};
 
 /// A stage over places.

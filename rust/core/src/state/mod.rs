@@ -1,6 +1,7 @@
 //! Statevectors: running a compiled circuit forward, measuring it, and running it backward.
 
 mod adjoint;
+mod array;
 mod bound;
 mod permute;
 mod phase;

@@ -1,20 +1,16 @@
 //! Amplitudes and the room to work on them.
 
-use aligned_vec::{AVec, ConstAlign};
 use num_complex::Complex;
 
+use super::array::Array;
 use super::real::Real;
 use super::simulate::Program;
 use super::tiles::Shared;
-use crate::memory;
 use crate::parallel::{Threads, for_pieces};
 use crate::simd::kernel;
 
-/// An array of 2^n numbers that starts on a cache line.
-pub type Array<T> = AVec<T, ConstAlign<64>>;
-
 /// Amplitudes, real and imaginary parts apart.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Vector<T> {
     /// Real parts.
     pub re: Array<T>,
@@ -27,14 +23,23 @@ pub struct Vector<T> {
 }
 
 impl<T: Real> Vector<T> {
-    /// Zeros on `n_qubits` qubits.
-    pub fn zeros(n_qubits: usize) -> Self {
-        Self { re: array(n_qubits), im: array(n_qubits), is_real: true, turned: 0.0 }
+    /// Room for `n_qubits` qubits; nothing is in it yet.
+    pub fn new(n_qubits: usize) -> Self {
+        let array = || Array::new(1 << n_qubits);
+        Self { re: array(), im: array(), is_real: true, turned: 0.0 }
     }
 
     /// The parts that are in use.
     pub fn parts(&mut self) -> impl Iterator<Item = &mut Array<T>> {
         [&mut self.re, &mut self.im].into_iter().take(if self.is_real { 1 } else { 2 })
+    }
+
+    /// Makes this vector the other one, of the same length.
+    pub fn copy_from(&mut self, other: &Self) {
+        (self.is_real, self.turned) = (other.is_real, other.turned);
+        for (part, from) in self.parts().zip([&other.re, &other.im]) {
+            part.copy_from_slice(from);
+        }
     }
 
     /// Makes the imaginary part a part in use.
@@ -120,13 +125,6 @@ kernel! {
     }
 }
 
-fn array<T: Real>(n_qubits: usize) -> Array<T> {
-    let mut array = AVec::with_capacity(64, 1 << n_qubits);
-    memory::prefer_large_pages(array.as_ptr(), array.capacity());
-    array.resize(1 << n_qubits, T::ZERO);
-    array
-}
-
 /// What one thread works on.
 pub(super) struct TileRoom<T> {
     /// A tile of the state.
@@ -140,8 +138,8 @@ pub(super) struct TileRoom<T> {
 impl<T: Real> TileRoom<T> {
     /// Room for tiles of so many qubits, or, for a state that is one tile, only for permuting it.
     fn new(tile_qubits: usize, is_whole: bool) -> Self {
-        let psi = Vector::zeros(if is_whole { 0 } else { tile_qubits });
-        Self { psi, lambda: Vector::zeros(0), spare: array(tile_qubits) }
+        let psi = Vector::new(if is_whole { 0 } else { tile_qubits });
+        Self { psi, lambda: Vector::new(0), spare: Array::new(1 << tile_qubits) }
     }
 }
 
@@ -164,7 +162,7 @@ impl<T: Real> Rooms<T> {
         let tile_qubits = self.tile_qubits;
         let rooms = self.get(threads);
         for room in rooms.iter_mut().filter(|room| room.lambda.re.len() < 1 << tile_qubits) {
-            room.lambda = Vector::zeros(tile_qubits);
+            room.lambda = Vector::new(tile_qubits);
         }
         rooms
     }
@@ -192,12 +190,12 @@ pub struct Workspace<T> {
 impl<T: Real> Workspace<T> {
     /// Room for a program's states.
     pub fn new(program: &Program) -> Self {
-        Self::of(program, Vector::zeros(program.plan().n_qubits()))
+        Self::of(program, Vector::new(program.plan().n_qubits()))
     }
 
     /// The same around a state that is there already.
     pub fn of(program: &Program, psi: Vector<T>) -> Self {
-        let lambda = Vector::zeros(program.plan().n_qubits());
+        let lambda = Vector::new(program.plan().n_qubits());
         Self { psi, lambda, rooms: Rooms::new(program) }
     }
 }
