@@ -284,8 +284,16 @@ fn sums_too_close_for_single_precision_keep_their_sign() {
 fn tables_of_equal_networks_are_those_of_the_definition() {
     // Permutations and flips of units, with several outputs and layers behind them, and ties, at which
     // a unit is not the opposite of the one with opposite weights.
-    let shapes: [&[usize]; 7] =
-        [&[2, 3, 1], &[1, 4, 1], &[3, 1, 1], &[1, 2, 2], &[1, 2, 2, 1], &[2, 2, 1, 1], &[5, 1, 2]];
+    let shapes: [&[usize]; 8] = [
+        &[9, 1, 1],
+        &[2, 3, 1],
+        &[1, 4, 1],
+        &[3, 1, 1],
+        &[1, 2, 2],
+        &[1, 2, 2, 1],
+        &[2, 2, 1, 1],
+        &[5, 1, 2],
+    ];
     for (s, layers) in shapes.into_iter().enumerate() {
         for activation in Activation::ALL {
             for bias in [false, true] {

@@ -156,4 +156,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn sign_units_that_are_opposite_at_all_points_are_one() {
+        let new = |activation| {
+            Network::new(&[2, 5, 1], activation, true, 1.0, Likelihood::Bernoulli).unwrap()
+        };
+        let n_representatives = |x: &[f64]| {
+            let network = new(Activation::Sign);
+            let units = Units::at_points(&network, x).unwrap();
+            Orbits::new(&network, units).unwrap().unwrap().representatives().len()
+        };
+        // Four pairs of opposite half-planes, and as with tanh 8 units up to their sign.
+        let x: Vec<f64> = (0..140).map(|i| 2.0 * f64::from(i).sin()).collect();
+        assert_eq!(n_representatives(&x), 2 * 792);
+        // Close to 0 only the bias matters: 2 units.
+        assert_eq!(n_representatives(&[0.1, 0.2, -0.3, 0.1]), 2 * 6);
+        // On the line of a tie, opposite weights are both +1: 3 pairs and 2 settings alone.
+        assert_eq!(n_representatives(&[&x[..], &[0.5, 0.5]].concat()), 2 * 2002);
+    }
 }
