@@ -16,7 +16,7 @@ Example:
     True
 """
 
-from qhypernet import ansatz, baselines, datasets, prediction
+from qhypernet import ansatz, baselines, datasets, gradients, objectives, prediction, samplers
 from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
@@ -73,12 +73,15 @@ __all__ = [
     "best_network",
     "datasets",
     "exact_posterior",
+    "gradients",
     "mmd2",
     "mmd2_exact",
     "mmd2_to_prior",
     "num_threads",
+    "objectives",
     "predict",
     "prediction",
+    "samplers",
     "set_num_threads",
     "train",
 ]

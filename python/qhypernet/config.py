@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from qhypernet import _check, ansatz, datasets
 from qhypernet.circuits import Circuit
+from qhypernet.gradients import Gradient, chosen
 from qhypernet.kernels import HammingKernel
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import OBJECTIVES, Objective
@@ -130,8 +131,12 @@ class TrainingConfig(_Section):
     steps: Annotated[int, Field(ge=1)] = 200
     start: Literal["random", "near_uniform", "near_identity"] = "random"
     learning_rate: Number = 0.1
-    shots: Annotated[int, Field(ge=3)] | None = Field(
-        default=None, description="Simulated measurements a step; exact gradients if not given."
+    gradient: Literal["exact", "sampled", "parameter_shift", "spsa"] | None = Field(
+        default=None, description="exact without shots and sampled with them, if not given."
+    )
+    shots: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        description="Simulated measurements, of each setting in a step; exact if not given.",
     )
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
 
@@ -235,6 +240,12 @@ class RunConfig(_Section):
                     f"objective.{field}: expected none for {name}, which has {_no(field)}"
                 )
         return OBJECTIVES[name](**{k: v for k, v in arguments.items() if v is not None})
+
+    def build_gradient(self) -> Gradient:
+        """The gradient."""
+        shots = self.training.shots
+        name = self.training.gradient or ("exact" if shots is None else "sampled")
+        return chosen(name, shots, self.build_objective())
 
     def build_optimizer(self) -> Adam:
         """The optimiser."""

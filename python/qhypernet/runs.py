@@ -101,9 +101,9 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     prior = config.build_prior(net)
     objective = config.build_objective()
     optimizer = config.build_optimizer()
+    gradient = config.build_gradient()
     _check_size(net)
     problem = Problem(net, data.X_train, data.y_train)
-    shots = config.training.shots
     with _claimed(folder, config), warnings.catch_warnings():
         # What was set aside is in the result, and whoever shows it says so.
         warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
@@ -114,8 +114,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
             n_inits=config.training.inits,
             n_steps=config.training.steps,
             optimizer=optimizer,
-            gradient="exact" if shots is None else "sampled",
-            shots=shots,
+            gradient=gradient,
             start=config.training.start,
             prior=prior,
             seed=config.training.seed,

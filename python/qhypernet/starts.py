@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _check, _core
+from qhypernet._gates import PERMUTATIONS, PHASES
 from qhypernet.circuits import Circuit
 
 NAMES = ("random", "near_uniform", "near_identity")
@@ -18,9 +19,7 @@ _SPREAD = 0.1
 """Half the width, in radians, of the interval around a start that is near something."""
 
 
-_PERMUTATIONS = ("x", "y", "cx", "swap")
-_PHASES = ("z", "s", "sdg", "t", "tdg", "rz", "p", "cz", "rzz")
-_KEEP_UNIFORM = frozenset(_PERMUTATIONS + _PHASES)
+_KEEP_UNIFORM = frozenset(PERMUTATIONS + PHASES)
 """Gates that permute outcomes or turn their phases: a uniform distribution stays uniform."""
 
 

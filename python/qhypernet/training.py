@@ -82,7 +82,7 @@ def train(
     n_inits: int = 100,
     n_steps: int = 200,
     optimizer: Adam | None = None,
-    gradient: str = "exact",
+    gradient: str | gradients.Gradient = "exact",
     shots: int | None = None,
     start: str | ArrayLike = "random",
     prior: BernoulliPrior | None = None,
@@ -101,8 +101,10 @@ def train(
         n_inits: Independent initialisations, trained as one batch.
         n_steps: Updates.
         optimizer: None is ``Adam(0.1)``.
-        gradient: "exact", or "sampled" from ``shots`` simulated measurements a step.
-        shots: For sampled gradients, at least 3.
+        gradient: "exact", "sampled" from ``shots`` simulated measurements a step,
+            "parameter_shift" or "spsa" from ``shots`` measurements of each setting as a device
+            would give them, or one of :mod:`qhypernet.gradients` with its own arguments.
+        shots: For the name of a gradient that measures; at least 3 if sampled, else 2.
         start: "random", "near_uniform", "near_identity", or parameters of shape (n_inits, P).
         prior: None is the uniform prior.
         seed: The same seed gives the same bits on any number of threads. None draws one, which the
@@ -165,7 +167,7 @@ def train(
         prior=prior,
         objective=objective,
         optimizer=optimizer or Adam(),
-        gradient=gradients.named(gradient, shots, objective),
+        gradient=gradients.chosen(gradient, shots, objective),
         n_inits=_check.integer("n_inits", n_inits, 1),
         n_steps=_check.integer("n_steps", n_steps, 1),
         start=start,

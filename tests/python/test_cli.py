@@ -171,7 +171,7 @@ def test_interrupted_from_the_keyboard_and_resumed_is_the_same_run(tmp_path: Pat
         (["moons", "--hidden", "two"], "hidden: expected whole numbers .* got 'two'"),
         (["moons", "--activation", "tan"], "network.activation: expected .*'tanh'.* got 'tan'"),
         (["moons", "--steps", "0"], "training.steps: expected greater than or equal to 1, got 0"),
-        (["moons", "--shots", "0"], "training.shots: .* greater than or equal to 3, got 0"),
+        (["moons", "--shots", "0"], "training.shots: .* greater than or equal to 2, got 0"),
         (["moons", "--weight", "heavy"], "objective.weight: expected a number, or a schedule"),
         (["moons", "--weight", "-1"], "weight: expected a finite number of at least 0, got -1"),
         (["moons", "--lr", "0"], "learning_rate: expected a finite number above 0, got 0"),

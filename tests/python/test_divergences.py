@@ -303,6 +303,11 @@ def test_an_objective_of_ones_own():
         np.testing.assert_allclose(found.regularizer[i], 2 * q @ q, rtol=1e-13)
         expected = state.gradient(-table + 4 * q)
         np.testing.assert_allclose(found.gradient[i], expected, rtol=0, atol=1e-12)
+    slope = np.ones((2, 8))
+    slope[0, 3] = np.inf
+    for bad in ((np.ones(2), slope), (np.array([np.nan, 1.0]), np.ones((2, 8)))):
+        found = evaluate(Exact(), circuit, table, prior, _Own(bad), params)
+        assert np.isfinite(found.gradient).all(axis=1).tolist() == [False, True]
     with pytest.raises(ValueError, match=r"^objective: expected values of shape \(2,\) .*, got "):
         evaluate(Exact(), circuit, table, prior, _Own((0.0, np.zeros(8))), params)
 

@@ -78,9 +78,15 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="random, near_uniform or near_identity [default: random].")
     ] = None,
+    gradient: Annotated[
+        str | None,
+        typer.Option(
+            help="exact, sampled, parameter_shift or spsa [default: exact; sampled with --shots]."
+        ),
+    ] = None,
     shots: Annotated[
         int | None,
-        typer.Option(help="Simulated measurements a step [default: none, exact gradients]."),
+        typer.Option(help="Simulated measurements of a step's settings [default: none, exact]."),
     ] = None,
     inits: Annotated[
         int | None, typer.Option(help="Initialisations, trained together [default: 10].")
@@ -128,6 +134,7 @@ def train(
         "objective": {"name": objective, "weight": weight, "alpha": alpha},
         "training": {
             "start": start,
+            "gradient": gradient,
             "shots": shots,
             "inits": inits,
             "steps": steps,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,10 @@ from numpy.typing import NDArray
 from qhypernet import _core
 from qhypernet.circuits import Circuit
 from qhypernet.objectives import Objective, Target
+
+Floats: TypeAlias = NDArray[np.float64]
+Value: TypeAlias = Callable[[Floats], Floats]
+"""The exact objective (B,) at parameters (B, P)."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,29 @@ class Term:
         return list(self.objective.bandwidths(self.target.prior.n))
 
 
-class Gradient(Protocol):
-    """A way to evaluate objectives."""
+class Gradient(ABC):
+    """A way to evaluate objectives. Its ``repr`` shows all that decides the result."""
 
+    name: ClassVar[str]
+    min_shots: ClassVar[int | None] = None
+    """The fewest shots; None if it takes none. They are its first argument."""
+    bias: ClassVar[str] = ""
+    """How far its mean is from the gradient, in words; empty where it is not."""
+
+    @classmethod
+    @abstractmethod
+    def refusal(cls, objective: Objective) -> str:
+        """Why it cannot do an objective; empty if it can."""
+
+    def mean(self, circuit: Circuit, value: Value, exact: Floats, params: Floats) -> Floats:
+        """Its mean at ``params`` (P,), where ``value`` is the objective and ``exact`` its gradient.
+
+        The exact gradient itself but for one that has a ``bias``.
+        """
+        del circuit, value, params
+        return exact
+
+    @abstractmethod
     def __call__(
         self,
         circuit: Circuit,

@@ -46,9 +46,9 @@ def _block(
         cotangent = cotangent + term.target.cost
     # psi * f is 0 where psi is, and a constant has no gradient, but its rounding errors would.
     cotangent = np.where(q > 0, cotangent, 0.0)
-    cotangent -= (q * cotangent).sum(axis=1, keepdims=True)
     lost = ~(np.isfinite(value) & np.isfinite(cotangent).all(axis=1))
     cotangent[lost] = 0.0
+    cotangent -= (q * cotangent).sum(axis=1, keepdims=True)
     gradient = state.gradient(cotangent)
     gradient[lost] = np.nan
     return q @ term.target.cost, term.weight * np.asarray(value), gradient

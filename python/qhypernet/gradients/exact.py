@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 
 from qhypernet import _core
 from qhypernet.circuits import Circuit
-from qhypernet.gradients._base import Evaluation, Term
+from qhypernet.gradients._base import Evaluation, Gradient, Term
 from qhypernet.gradients._probabilities import from_probabilities
+from qhypernet.objectives import Objective
 
 
 @dataclass(frozen=True)
-class Exact:
+class Exact(Gradient):
     """One forward and one adjoint pass for each parameter vector; no randomness."""
+
+    name = "exact"
+
+    @classmethod
+    def refusal(cls, objective: Objective) -> str:
+        """Nothing: it has q of every outcome."""
+        del objective
+        return ""
 
     def __call__(
         self,

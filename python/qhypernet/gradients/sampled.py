@@ -9,21 +9,30 @@ from numpy.typing import NDArray
 
 from qhypernet import _check, _core
 from qhypernet.circuits import Circuit
-from qhypernet.gradients._base import Evaluation, Term
+from qhypernet.gradients._base import Evaluation, Gradient, Term
+from qhypernet.objectives import Objective
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Sampled(Gradient):
     """Score function with a leave-one-out baseline: unbiased at any number of shots from 3 on.
 
     Objective and regulariser are estimates from the same shots; the MMD's is unbiased and can be
     negative. Shots come from the stream (seed, initialisation, step).
     """
 
+    name = "sampled"
+    min_shots = 3
+
     shots: int
 
     def __post_init__(self) -> None:
-        _check.integer("shots", self.shots, 3)
+        _check.integer("shots", self.shots, self.min_shots)
+
+    @classmethod
+    def refusal(cls, objective: Objective) -> str:
+        """Divergences whose score-function estimate would be biased."""
+        return "" if objective.divergence else "it has no unbiased estimate from one set of shots"
 
     def __call__(
         self,

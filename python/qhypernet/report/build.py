@@ -90,7 +90,7 @@ def _what(run: Run) -> Section:
         ("objective", repr(config.build_objective())),
         (
             "gradient",
-            "exact" if training.shots is None else f"sampled, {training.shots} shots a step",
+            _gradient(run),
         ),
         (
             "training",
@@ -99,6 +99,14 @@ def _what(run: Run) -> Section:
         ),
     ]
     return Section("What was run", config.classical_note, table=Table(["", ""], rows))
+
+
+def _gradient(run: Run) -> str:
+    gradient, shots = run.config.build_gradient(), run.config.training.shots
+    each = "" if gradient.name == "sampled" else "of each setting "
+    measured = "" if shots is None else f", {shots} shots {each}a step"
+    bias = f"; biased: {gradient.bias}" if gradient.bias else ""
+    return f"{gradient.name}{measured}{bias}"
 
 
 def _metrics(run: Run, init: int) -> Section:

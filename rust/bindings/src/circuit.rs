@@ -119,6 +119,43 @@ impl Circuit {
         let is_short = batch == 1 && program.is_small();
         if is_short { compute_here(py, work) } else { compute(py, work) }
     }
+
+    /// Bits measured at each row of parameters, shape (rows, shots, n), from the row's own stream
+    /// (seed, settings, init, step). No more states are held than there are threads.
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        params: PyReadonlyArrayDyn<'_, f64>,
+        shots: usize,
+        seed: u64,
+        streams: Vec<(u64, u64)>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
+        let program = self.program()?;
+        let params = slice("params", &params)?;
+        let (batch, n) = (streams.len(), program.plan().n_qubits());
+        let bits = compute(py, || {
+            let n_params = program.plan().n_params();
+            error::check_len("params", batch * n_params, params.len())?;
+            error::check_finite("params", params)?;
+            let bytes = (batch * (n + 8)) as u64;
+            let bytes = bytes.saturating_mul(shots as u64);
+            memory::check("a sample of so many settings", bytes, "take fewer shots")?;
+            let at_once = side_by_side(batch, program.is_small());
+            program.check_memory::<f64>("a state for each thread", 2.0 * at_once as f64)?;
+            let room = || (Vector::<f64>::new(n), Rooms::new(&program), vec![0.0; 1 << n]);
+            let rows = map_batch(batch, program.is_small(), room, |(psi, rooms, q), i, threads| {
+                let row = &params[i * n_params..(i + 1) * n_params];
+                program.at(row, false).run(psi, rooms, threads);
+                psi.probabilities(q, threads);
+                let (init, step) = streams[i];
+                let drawn = sample(q, shots, &mut generator(seed, Purpose::Settings, init, step));
+                let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));
+                bits.collect::<Vec<_>>()
+            });
+            Ok(rows.concat())
+        })?;
+        array(py, bits, &[batch, shots, n])
+    }
 }
 
 enum Vectors {

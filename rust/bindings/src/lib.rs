@@ -23,6 +23,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(objective::evaluate_exact, module)?)?;
     module.add_function(wrap_pyfunction!(objective::evaluate_sampled, module)?)?;
     module.add_function(wrap_pyfunction!(objective::uniforms, module)?)?;
+    module.add_function(wrap_pyfunction!(objective::directions, module)?)?;
     module.add_function(wrap_pyfunction!(objective::sample_prior, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::kernel_matrix, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::median_heuristic, module)?)?;

@@ -129,6 +129,22 @@ pub fn uniforms<'py>(
     array(py, values, &[n_inits, n])
 }
 
+/// Signs +1 and -1, shape (n_inits, n), from the stream (seed, directions, init, step) of each row.
+#[pyfunction]
+pub fn directions<'py>(
+    py: Python<'py>,
+    seed: u64,
+    step: u64,
+    n_inits: usize,
+    n: usize,
+) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
+    let values = (0..n_inits as u64).flat_map(|i| {
+        let mut rng = generator(seed, Purpose::Directions, i, step);
+        (0..n).map(move |_| if uniform(&mut rng) < 0.5 { 1.0 } else { -1.0 })
+    });
+    array(py, values.collect(), &[n_inits, n])
+}
+
 /// Bits drawn from a prior, shape (n_samples, n): bit 0 is the weight +1.
 #[pyfunction]
 pub fn sample_prior<'py>(

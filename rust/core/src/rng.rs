@@ -19,6 +19,10 @@ pub enum Purpose {
     Shots = 3,
     /// Draws from a prior.
     Prior = 4,
+    /// Measurement shots of a circuit at named settings, as a device would be asked for them.
+    Settings = 5,
+    /// Random directions in parameter space.
+    Directions = 6,
 }
 
 /// The generator of the stream (seed, purpose, init, step).
@@ -47,6 +51,8 @@ mod tests {
         for other in [
             first(2, Purpose::Sample, 2, 3),
             first(1, Purpose::Shots, 2, 3),
+            first(1, Purpose::Settings, 2, 3),
+            first(1, Purpose::Directions, 2, 3),
             first(1, Purpose::Sample, 3, 3),
             first(1, Purpose::Sample, 2, 2),
         ] {

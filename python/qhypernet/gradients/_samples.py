@@ -1,0 +1,91 @@
+"""Objectives from measured bits alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhypernet import _core
+from qhypernet.gradients._base import Term
+from qhypernet.objectives import ELBO, MLE, SELBO, Objective, RootMMD
+
+Floats = NDArray[np.float64]
+Bits = NDArray[np.uint8]
+
+_MATRIX_ENTRIES = 2**21
+
+
+def refusal(objective: Objective) -> str:
+    """Why samples are not enough for an objective; empty if they are."""
+    if isinstance(objective, MLE | SELBO | RootMMD):
+        return ""
+    if isinstance(objective, ELBO):
+        return (
+            "a device does not know log q, and estimated from shots at shifted angles it can be "
+            "infinite; SELBO needs samples only"
+        )
+    return "it has no form for samples; SELBO, RootMMD and MLE have one"
+
+
+def estimate(term: Term, bits: Bits) -> tuple[float, float]:
+    """E_q[C], and D with its weight, from shots (S, n).
+
+    MMD^2 is the U-statistic, without bias; its root is taken of the V-statistic, which is never
+    negative, and so is biased upwards.
+    """
+    cost = float(term.target.cost[outcomes(bits)].mean())
+    if isinstance(term.objective, MLE):
+        return cost, 0.0
+    is_root = isinstance(term.objective, RootMMD)
+    mmd2 = _core.mmd2_to_prior(
+        bits, term.target.prior.p_plus.tolist(), term.bandwidths, not is_root
+    )
+    return cost, term.weight * (mmd2**0.5 if is_root else mmd2)
+
+
+def pulls(term: Term, bits: Bits, unshifted: Bits) -> Floats:
+    """Mean over each setting's shots of what the gradient shifts, shape (settings,).
+
+    ``C(x) + 2 weight (mean_y k(x, y) - (K p)(x))`` for MMD^2, with y the unshifted shots: half its
+    difference between two shifts is the gradient, as Liu & Wang 2018 (arXiv 1804.04168) have it.
+    For the root, weight / (2 MMD) is in the place of the weight.
+
+    Args:
+        term: MLE, SELBO or RootMMD.
+        bits: Shots at each setting, shape (settings, S, n).
+        unshifted: Independent shots y, shape (S, n).
+    """
+    found, where = np.unique(outcomes(bits), return_inverse=True)
+    pull = term.target.cost[found]
+    weight = term.weight
+    if isinstance(term.objective, RootMMD):
+        root = estimate(term, unshifted)[1] / weight if weight else 0.0
+        weight = weight / (2 * root) if root else 0.0
+    if not isinstance(term.objective, MLE) and weight:
+        x = ((found[:, None] >> np.arange(bits.shape[-1])) & 1).astype(np.uint8)
+        near = mean_kernel(x, unshifted, term.bandwidths)
+        pull = pull + 2 * weight * (near - prior_embedding(x, term))
+    return np.asarray(pull[where.reshape(bits.shape[:-1])].mean(axis=-1))
+
+
+def outcomes(bits: Bits) -> NDArray[np.int64]:
+    """Outcome indices of bits (..., n): qubit 0 is the least significant bit."""
+    return np.asarray(bits.astype(np.int64) @ (1 << np.arange(bits.shape[-1], dtype=np.int64)))
+
+
+def mean_kernel(x: Bits, y: Bits, bandwidths: list[float]) -> Floats:
+    """mean_y k(x, y) of each row of x, a bounded matrix at a time."""
+    rows = max(1, _MATRIX_ENTRIES // len(y))
+    parts = [
+        _core.kernel_matrix(x[first : first + rows], y, bandwidths).mean(axis=1)
+        for first in range(0, len(x), rows)
+    ]
+    return np.concatenate(parts)
+
+
+def prior_embedding(x: Bits, term: Term) -> Floats:
+    """(K p)(x) = mean_s prod_i (p_i(x_i) + e_s (1 - p_i(x_i))) of each row of x."""
+    plus = term.target.prior.p_plus
+    p = np.where(x == 0, plus, 1 - plus)
+    factors = [np.exp(-2 / s**2) for s in term.bandwidths]
+    return np.asarray(np.mean([(p + e * (1 - p)).prod(axis=1) for e in factors], axis=0))
