@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -162,6 +163,27 @@ class RunConfig(_Section):
             return cls.model_validate(content)
         except ValidationError as error:
             raise ValueError(f"{where}: " + "; ".join(map(_explain, error.errors()))) from None
+
+    def replace(self, values: Mapping[str, object]) -> RunConfig:
+        """The same description with other values, by names such as ``objective.weight``.
+
+        Raises:
+            ValueError: Names a field that is unknown or a value that does not fit.
+
+        Example:
+            >>> from qhypernet.config import RunConfig
+            >>> config = RunConfig.parse({"data": {"source": "moons"}}, "options")
+            >>> config.replace({"objective.weight": 10, "circuit.layers": 4}).circuit.layers
+            4
+        """
+        content = self.model_dump(mode="json", exclude_none=True)
+        for name, value in values.items():
+            section, _, field = name.partition(".")
+            if section not in content:
+                near = _check.near(section, content)
+                raise ValueError(f"{name}: no such section{near}; there are {', '.join(content)}")
+            content[section] = content[section] | {field: value}
+        return self.parse(content, "values")
 
     @classmethod
     def read(cls, path: Path) -> dict[str, Any]:

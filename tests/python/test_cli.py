@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import qhypernet as qh
 from qhypernet import cli, runs, storage
 from qhypernet.config import RunConfig
 
@@ -316,3 +317,18 @@ def test_what_no_machine_can_do_is_one_clear_line(
     assert re.search(message, error), error
     # No folder either, which would stand in the way of the next attempt.
     assert list(Path("runs").glob("*")) == []
+
+
+def test_a_description_with_other_values():
+    config = RunConfig.parse({"data": {"source": "moons"}}, "options")
+    other = config.replace({"objective.name": "elbo", "objective.weight": "50:1"})
+    assert repr(other.build_objective()) == repr(qh.ELBO(qh.Schedule(50, 1)))
+    assert repr(other.replace({"objective.weight": None}).build_objective()) == repr(qh.ELBO())
+    assert repr(config.build_objective()) == repr(qh.SELBO())
+    for values, message in (
+        ({"objectiv.weight": 1}, r"^objectiv.weight: no such section \(did you mean 'objective'"),
+        ({"objective.wieght": 1}, r"objective.wieght: no such field \(did you mean 'weight'"),
+        ({"circuit.layers": 0}, "circuit.layers: expected"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            config.replace(values)
