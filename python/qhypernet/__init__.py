@@ -34,24 +34,28 @@ from qhypernet.objectives import (
     SquaredHellinger,
     TotalVariation,
 )
-from qhypernet.optimizers import Adam
+from qhypernet.optimizers import LBFGSB, SGD, Adam
 from qhypernet.posterior import ExactPosterior, best_network, exact_posterior
 from qhypernet.prediction import Prediction, predict
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
 from qhypernet.threads import num_threads, set_num_threads
-from qhypernet.training import Interrupted, TrainingResult, train
+from qhypernet.training import Interrupted, TrainingResult, TrainingStep, train
 
 __all__ = [
     "ELBO",
     "KSD",
+    "LBFGSB",
     "MLE",
     "SELBO",
+    "SGD",
     "Adam",
     "BernoulliPrior",
     "BinaryNetwork",
     "Circuit",
+    "EarlyStopping",
     "ExactPosterior",
     "ForwardKL",
     "HammingKernel",
@@ -67,6 +71,7 @@ __all__ = [
     "State",
     "TotalVariation",
     "TrainingResult",
+    "TrainingStep",
     "__version__",
     "ansatz",
     "baselines",

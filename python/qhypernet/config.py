@@ -17,9 +17,10 @@ from qhypernet.gradients import Gradient, chosen
 from qhypernet.kernels import HammingKernel
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import OBJECTIVES, Objective
-from qhypernet.optimizers import Adam
+from qhypernet.optimizers import OPTIMIZERS, Optimizer
 from qhypernet.priors import BernoulliPrior
 from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
 
 
 class _Section(BaseModel):
@@ -131,7 +132,22 @@ class TrainingConfig(_Section):
     inits: Annotated[int, Field(ge=1)] = 10
     steps: Annotated[int, Field(ge=1)] = 200
     start: Literal["random", "near_uniform", "near_identity"] = "random"
-    learning_rate: Number = 0.1
+    optimizer: Literal["adam", "sgd", "lbfgsb"] = "adam"
+    learning_rate: Number | None = Field(
+        default=None, description="0.1 for adam and 0.001 for sgd, if not given."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Of sgd; 0.9 if not given."
+    )
+    batch_size: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Points of a step, drawn anew each time; all if not given."
+    )
+    patience: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Steps without a fall after which a start stops."
+    )
+    ground_truth: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Look how far the posterior is every so many steps."
+    )
     gradient: Literal["exact", "sampled", "parameter_shift", "spsa"] | None = Field(
         default=None, description="exact without shots and sampled with them, if not given."
     )
@@ -269,11 +285,22 @@ class RunConfig(_Section):
         name = self.training.gradient or ("exact" if shots is None else "sampled")
         return chosen(name, shots, self.build_objective())
 
-    def build_optimizer(self) -> Adam:
+    def build_optimizer(self) -> Optimizer:
         """The optimiser."""
-        rate = _number(self.training.learning_rate)
-        assert rate is not None
-        return Adam(rate)
+        kind = OPTIMIZERS[self.training.optimizer]
+        given = {
+            "learning_rate": _number(self.training.learning_rate),
+            "momentum": self.training.momentum,
+        }
+        takes = inspect.signature(kind).parameters
+        for field, value in given.items():
+            if field not in takes and value is not None:
+                raise ValueError(f"training.{field}: expected none for {kind.name}, got {value}")
+        return kind(**{field: value for field, value in given.items() if value is not None})
+
+    def build_stopping(self) -> EarlyStopping | None:
+        """When a start has trained enough, if that is to be looked at."""
+        return None if self.training.patience is None else EarlyStopping(self.training.patience)
 
 
 _ARGUMENTS = {("elbo", "weight"): "beta"} | {

@@ -118,6 +118,9 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
             start=config.training.start,
             prior=prior,
             seed=config.training.seed,
+            batch_size=config.training.batch_size,
+            stopping=config.build_stopping(),
+            ground_truth=config.training.ground_truth,
             progress=progress,
             checkpoint=folder / _CHECKPOINT,
         )

@@ -47,18 +47,29 @@ class Schedule:
 
     def at(self, step: int, n_steps: int) -> float:
         """The value at ``step`` of ``n_steps``, counted from 0."""
-        length = max(self.fraction * (n_steps - 1), 1.0)
-        progress = min(step / length, 1.0)
+        progress = min(step / self._length(n_steps), 1.0)
         if self.shape == "geometric":
             return self.start * math.pow(self.end / self.start, progress)
         if self.shape == "cosine":
             progress = (1 - math.cos(math.pi * progress)) / 2
         return self.start + (self.end - self.start) * progress
 
+    def has_ended(self, step: int, n_steps: int) -> bool:
+        """Whether the value stays as it is from ``step`` on."""
+        return step >= self._length(n_steps)
+
+    def _length(self, n_steps: int) -> float:
+        return max(self.fraction * (n_steps - 1), 1.0)
+
 
 def at(value: float | Schedule, step: int, n_steps: int) -> float:
     """A number that may be scheduled, at ``step`` of ``n_steps``."""
     return value.at(step, n_steps) if isinstance(value, Schedule) else value
+
+
+def has_ended(value: float | Schedule | None, step: int, n_steps: int) -> bool:
+    """Whether a number that may be scheduled stays as it is from ``step`` on."""
+    return not isinstance(value, Schedule) or value.has_ended(step, n_steps)
 
 
 def checked(

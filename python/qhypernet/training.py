@@ -1,12 +1,8 @@
-"""The training loop: all initialisations in one batch."""
+"""Training: all initialisations in one batch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,26 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qhypernet import _check, _core, gradients, schedules, starts, storage
-from qhypernet._interrupt import Interrupts
-from qhypernet._progress import TrainingProgress
+from qhypernet import _check, gradients
+from qhypernet._loop import Callback, Interrupted, Loop, TrainingStep
+from qhypernet._truth import distributions
 from qhypernet.circuits import Circuit, State
-from qhypernet.gradients._base import Term
-from qhypernet.objectives import Objective, Target
-from qhypernet.optimizers import Adam, Arrays
+from qhypernet.objectives import Objective
+from qhypernet.optimizers import Adam, Optimizer
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
+from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
-_SECONDS_BETWEEN_CHECKPOINTS = 20.0
-_BLOCK_BYTES = 2**26
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop; the message says what was saved and how to go on."""
+__all__ = ["Interrupted", "TrainingResult", "TrainingStep", "train"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +39,10 @@ class TrainingResult:
     history: xr.Dataset
     """Dims (init, step), nats: ``objective``, its parts ``expected_nll`` and ``regularizer`` (with
     its weight), the Euclidean ``gradient_norm``; dim (step): ``weight`` and ``learning_rate``; dim
-    (init): ``failed``. Values at step t are those before the t-th update, NaN from the step on at
-    which an initialisation failed."""
+    (init): ``failed``, ``steps_taken``. Values at step t are those before the t-th update, NaN from
+    the step on at which an initialisation failed. With ``ground_truth`` also dims (init,
+    truth_step): ``kl`` to the exact posterior in nats, which is the ELBO's gap to the evidence, and
+    ``total_variation``, after ``truth_step`` updates."""
     seed: int
     """The seed, drawn if none was given."""
     failed: NDArray[np.bool_]
@@ -68,10 +61,7 @@ class TrainingResult:
 
     def distributions(self) -> Iterator[NDArray[np.float64]]:
         """The same in blocks of starts, shapes (m, 2**n), of which each takes little memory."""
-        at_once = max(1, _BLOCK_BYTES // 2 ** (self.circuit.n_qubits + 3))
-        for first in range(0, len(self.params), at_once):
-            block = self.params[first : first + at_once]
-            yield self.circuit.simulate(block).probabilities()
+        return distributions(self.circuit, self.params)
 
 
 def train(
@@ -81,12 +71,16 @@ def train(
     *,
     n_inits: int = 100,
     n_steps: int = 200,
-    optimizer: Adam | None = None,
+    optimizer: Optimizer | None = None,
     gradient: str | gradients.Gradient = "exact",
     shots: int | None = None,
     start: str | ArrayLike = "random",
     prior: BernoulliPrior | None = None,
     seed: int | None = 0,
+    batch_size: int | None = None,
+    stopping: EarlyStopping | None = None,
+    ground_truth: int | None = None,
+    callback: Callback | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> TrainingResult:
@@ -99,8 +93,8 @@ def train(
         objective: :class:`MLE`, :class:`ELBO`, :class:`SELBO`, another divergence to the prior in
             their place (:mod:`qhypernet.objectives`), or an :class:`Objective` of your own.
         n_inits: Independent initialisations, trained as one batch.
-        n_steps: Updates.
-        optimizer: None is ``Adam(0.1)``.
+        n_steps: Updates, at most; :class:`LBFGSB` counts evaluations.
+        optimizer: :class:`Adam`, :class:`SGD` or :class:`LBFGSB`; None is ``Adam(0.1)``.
         gradient: "exact", "sampled" from ``shots`` simulated measurements a step,
             "parameter_shift" or "spsa" from ``shots`` measurements of each setting as a device
             would give them, or one of :mod:`qhypernet.gradients` with its own arguments.
@@ -109,6 +103,13 @@ def train(
         prior: None is the uniform prior.
         seed: The same seed gives the same bits on any number of threads. None draws one, which the
             result tells.
+        batch_size: Points of a step, drawn anew each time and weighted so that the objective's mean
+            is that of all points; None takes all. Needs a :class:`Problem`.
+        stopping: When an initialisation has trained enough; None trains all steps.
+        ground_truth: Look how far the exact posterior is after every so many steps, from none to
+            the last.
+        callback: Called with a :class:`TrainingStep` after each step; training ends where it
+            returns True.
         progress: Whether to show a progress bar; None shows it where someone can see it.
         checkpoint: A file to save to now and then, when interrupted, and at the end. If it is there
             already and belongs to the same training, training goes on from it, bit for bit as if
@@ -144,8 +145,11 @@ def train(
         )
     if not isinstance(circuit, Circuit):
         raise TypeError(f"circuit: expected a Circuit, got {circuit!r}")
-    if optimizer is not None and not isinstance(optimizer, Adam):
-        raise TypeError(f"optimizer: expected Adam(...) or None, got {optimizer!r}")
+    optimizer = Adam() if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer: expected one such as Adam(0.1) or None, got {optimizer!r}")
+    if stopping is not None and not isinstance(stopping, EarlyStopping):
+        raise TypeError(f"stopping: expected EarlyStopping(...) or None, got {stopping!r}")
     if table.shape != (2**circuit.n_qubits,):
         raise ValueError(
             f"circuit: expected as many qubits as weights, a table of {2**circuit.n_qubits} "
@@ -161,19 +165,31 @@ def train(
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise ValueError(f"checkpoint: expected a file in a folder that exists, got {path}")
-    loop = _Loop(
+    if ground_truth is not None:
+        _check.integer("ground_truth", ground_truth, 1)
+    found = gradients.chosen(gradient, shots, objective)
+    problem = table_or_problem if isinstance(table_or_problem, Problem) else None
+    if batch_size is not None:
+        _check_batches(batch_size, problem, objective)
+    if not optimizer.is_noise_proof:
+        _check_exact(optimizer, objective, found, batch_size)
+    loop = Loop(
         circuit=circuit,
         table=table,
+        problem=problem,
         prior=prior,
         objective=objective,
-        optimizer=optimizer or Adam(),
-        gradient=gradients.chosen(gradient, shots, objective),
+        optimizer=optimizer,
+        gradient=found,
         n_inits=_check.integer("n_inits", n_inits, 1),
         n_steps=_check.integer("n_steps", n_steps, 1),
         start=start,
         seed=_check.seed(seed),
+        batch_size=batch_size,
+        stopping=stopping,
+        ground_truth=ground_truth,
     )
-    loop.run(progress, path)
+    loop.run(progress, path, callback)
     if loop.failed.any():
         warnings.warn(loop.lost(), RuntimeWarning, stacklevel=2)
     return TrainingResult(
@@ -181,185 +197,35 @@ def train(
     )
 
 
-@dataclass
-class _Loop:
-    """A training under way: what it was asked for, and how far it has come."""
-
-    circuit: Circuit
-    table: NDArray[np.float64]
-    prior: BernoulliPrior
-    objective: Objective
-    optimizer: Adam
-    gradient: gradients.Gradient
-    n_inits: int
-    n_steps: int
-    start: str | ArrayLike
-    seed: int
-
-    def __post_init__(self) -> None:
-        shape = (self.n_inits, self.circuit.n_params)
-        if isinstance(self.start, str):
-            self.params = starts.start(self.circuit, self.start, self.n_inits, self.seed)
-        else:
-            self.params = _check.floats("start", self.start, shape=str(shape)).copy()
-            if self.params.shape != shape:
-                raise ValueError(f"start: expected shape {shape}, got {self.params.shape}")
-        self.fingerprint = self._fingerprint()
-        n_values = self.n_inits * self.n_steps * len(_HISTORY)
-        _core.check_memory("the history", 8 * min(n_values, 2**58))
-        self.state: Arrays = self.optimizer.start(self.params)
-        # Step by step, so that each step writes one place; labelled the other way round.
-        self.history = np.full((self.n_steps, len(_HISTORY), self.n_inits), np.nan)
-        self.failed = np.zeros(self.n_inits, dtype=bool)
-        self.seconds = 0.0
-        self.done = 0
-
-    def run(self, progress: bool | None, checkpoint: Path | None) -> None:
-        """Runs the steps that are left."""
-        if checkpoint is not None and checkpoint.exists():
-            self._restore(checkpoint)
-        problem = _core.Problem(self.table, self.prior.p_plus)
-        target = Target(-self.table, self.prior)
-        bar = TrainingProgress(progress, self.n_steps, self.done)
-        saved = time.monotonic()
-        self._began = saved - self.seconds
-        # Overflow is looked for after each step, and reported with it.
-        quiet = np.errstate(over="ignore", invalid="ignore")
-        with Interrupts() as interrupts, bar, quiet:
-            while self.done < self.n_steps:
-                weight = schedules.at(self.objective.weight, self.done, self.n_steps)
-                self._step(problem, Term(self.objective, target, weight))
-                bar.update(self.history[self.done - 1, 0, ~self.failed])
-                if interrupts.asked:
-                    raise Interrupted(self._stop(checkpoint))
-                due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
-                if checkpoint is not None and due:
-                    self._save(checkpoint)
-                    saved = time.monotonic()
-        self.seconds = time.monotonic() - self._began
-        if checkpoint is not None:
-            self._save(checkpoint)
-
-    def lost(self) -> str:
-        """Which initialisations have failed, and what to do about it."""
-        which = np.flatnonzero(self.failed).tolist()
-        return (
-            f"training diverged in {len(which)} of {self.n_inits} initialisations, which were set "
-            f"aside: {which}; lower the learning rate or the weight"
+def _check_batches(size: int, problem: Problem | None, objective: Objective) -> None:
+    if problem is None:
+        raise ValueError(
+            "batch_size: expected None with a table, which has no points, or a Problem in its place"
+        )
+    _check.integer("batch_size", size, 1, len(problem.X))
+    if not objective.takes_minibatches:
+        raise ValueError(
+            f"batch_size: expected None with {type(objective).__name__}, which minibatches bias, "
+            f"got {size}"
         )
 
-    def dataset(self) -> xr.Dataset:
-        """The history, labelled."""
-        import xarray as xr
 
-        steps = range(self.n_steps)
-        by_step = {
-            "weight": [schedules.at(self.objective.weight, t, self.n_steps) for t in steps],
-            "learning_rate": [
-                schedules.at(self.optimizer.learning_rate, t, self.n_steps) for t in steps
-            ],
-        }
-        dataset = xr.Dataset(
-            self._labelled_history()
-            | {name: (("step",), values) for name, values in by_step.items()}
-            | {"failed": (("init",), self.failed)},
-            coords={"init": np.arange(self.n_inits), "step": np.arange(self.n_steps)},
+def _check_exact(
+    optimizer: Optimizer,
+    objective: Objective,
+    gradient: gradients.Gradient,
+    batch_size: int | None,
+) -> None:
+    name = type(optimizer).__name__
+    if gradient.min_shots is not None or batch_size is not None:
+        source = f'gradient="{gradient.name}"' if batch_size is None else f"batch_size={batch_size}"
+        raise ValueError(
+            f"optimizer: expected Adam or SGD with {source}, got {name}, whose line searches need "
+            "the exact objective"
         )
-        for name in ("objective", "expected_nll", "regularizer"):
-            dataset[name].attrs["units"] = "nats"
-        return dataset
-
-    def _step(self, problem: _core.Problem, term: Term) -> None:
-        found = self.gradient(
-            self.circuit, problem, term, self.params, seed=self.seed, step=self.done
+    if isinstance(objective.weight, Schedule):
+        raise ValueError(
+            f"optimizer: expected Adam or SGD with a weight that changes, {objective.weight}, got "
+            f"{name}, whose line searches need one that stays; train first with Adam and go on "
+            "from there with start=r.params"
         )
-        objective, expected_nll, regularizer, gradient_norm = self.history[self.done]
-        part = found.expected_nll if self.objective.has_expected_nll else 0.0
-        np.add(part, found.regularizer, out=objective)
-        expected_nll[:] = found.expected_nll
-        regularizer[:] = found.regularizer
-        np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)
-        moved, self.state = self.optimizer.step(
-            self.params, found.gradient, self.state, self.done, self.n_steps
-        )
-        # A sum is quicker than a look at each, and finite only if all are.
-        if not math.isfinite(objective.sum() + gradient_norm.sum() + moved.sum()):
-            finite = np.isfinite(objective) & np.isfinite(gradient_norm)
-            self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
-            if self.failed.all():
-                raise ValueError(
-                    f"training diverged at step {self.done + 1} in all {self.n_inits} "
-                    "initialisations; lower the learning rate or the weight"
-                )
-        if self.failed.any():  # Rows that are set aside stay where they are.
-            moved[self.failed] = self.params[self.failed]
-            for values in self.state.values():
-                values[self.failed] = 0.0
-            self.history[self.done][:, self.failed] = np.nan
-        self.params = moved
-        self.done += 1
-
-    def _labelled_history(self) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
-        """The history of the steps that are done: dims and values."""
-        done = self.history[: self.done]
-        return {
-            name: (("init", "step"), np.ascontiguousarray(done[:, i].T))
-            for i, name in enumerate(_HISTORY)
-        }
-
-    def _stop(self, checkpoint: Path | None) -> str:
-        if checkpoint is None:
-            return f"stopped after step {self.done} of {self.n_steps}; nothing was saved"
-        self._save(checkpoint)
-        return (
-            f"stopped after step {self.done} of {self.n_steps} and saved to {checkpoint}; "
-            "the same call goes on from there"
-        )
-
-    def _fingerprint(self) -> str:
-        """A hash of everything that decides the result."""
-        parts = {
-            "version": _core.__version__,
-            "circuit": self.circuit.fingerprint,
-            "table": hashlib.sha256(self.table.tobytes()).hexdigest(),
-            "prior": self.prior.p_plus.tolist(),
-            "objective": repr(self.objective),
-            "bandwidths": self.objective.bandwidths(self.prior.n),
-            "weight": repr(self.objective.weight),
-            "optimizer": repr(self.optimizer),
-            "gradient": repr(self.gradient),
-            "start": hashlib.sha256(self.params.tobytes()).hexdigest(),
-            "steps": self.n_steps,
-            "seed": self.seed,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _save(self, path: Path) -> None:
-        import xarray as xr
-
-        arrays = {"params": self.params, **{f"state_{k}": v for k, v in self.state.items()}}
-        dataset = xr.Dataset(
-            {name: (("init", "param"), values) for name, values in arrays.items()}
-            | self._labelled_history()
-            | {"failed": (("init",), self.failed)},
-            attrs={"fingerprint": self.fingerprint, "seconds": time.monotonic() - self._began},
-        )
-        storage.write_dataset(path, dataset)
-
-    def _restore(self, path: Path) -> None:
-        try:
-            saved = storage.read_dataset(path)
-        except ValueError as error:
-            raise ValueError(f"checkpoint: {error}; remove it to start again") from None
-        if saved.attrs.get("fingerprint") != self.fingerprint:
-            raise ValueError(
-                f"checkpoint: expected {path} to hold this training, got one of another "
-                "configuration, data, seed or version; name another file or remove that one"
-            )
-        self.params = saved["params"].values
-        self.state = {name: saved[f"state_{name}"].values for name in self.state}
-        self.failed = saved["failed"].values.astype(bool)
-        self.seconds = float(saved.attrs["seconds"])
-        self.done = saved.sizes["step"]
-        for i, name in enumerate(_HISTORY):
-            self.history[: self.done, i] = saved[name].values.T

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import qhypernet as qh
 from qhypernet import baselines, optimizers
+from qhypernet._streams import stream
 from qhypernet.baselines import _base, _variational, bayesbinn
-from qhypernet.baselines._streams import stream
 
 # Probabilities of 2**n outcomes sum up to roundings; log q is a sum of n logarithms.
 SUM_TOLERANCE = 1e-12

@@ -171,6 +171,10 @@ def test_interrupted_from_the_keyboard_and_resumed_is_the_same_run(tmp_path: Pat
         (["fruit.csv", "--target", "rype"], "got 'rype' .did you mean 'ripe'"),
         (["moons", "--hidden", "two"], "hidden: expected whole numbers .* got 'two'"),
         (["moons", "--activation", "tan"], "network.activation: expected .*'tanh'.* got 'tan'"),
+        (
+            ["moons", "--optimizer", "lbfgsb", "--lr", "0.1"],
+            "training.learning_rate: expected none for lbfgsb, got 0.1",
+        ),
         (["moons", "--steps", "0"], "training.steps: expected greater than or equal to 1, got 0"),
         (["moons", "--shots", "0"], "training.shots: .* greater than or equal to 2, got 0"),
         (["moons", "--weight", "heavy"], "objective.weight: expected a number, or a schedule"),
@@ -332,3 +336,19 @@ def test_a_description_with_other_values():
     ):
         with pytest.raises(ValueError, match=message):
             config.replace(values)
+
+
+def test_optimiser_batches_patience_and_ground_truth_from_options(monkeypatch, tmp_path):
+    options = ["--optimizer", "sgd", "--lr", "0.002", "--batch-size", "50", "--ground-truth", "5"]
+    assert call("train", "moons", *QUICK, *options, "--out", "r", monkeypatch=monkeypatch) == 0
+    run = runs.read(Path("r"))
+    assert run.config.build_optimizer() == qh.SGD(0.002)
+    assert run.result["truth_step"].values.tolist() == [0, 5, 10, 12]
+    np.testing.assert_allclose(
+        run.result["kl"][:, -1], run.result["trained"].sel(metric="kl"), rtol=1e-12
+    )
+    assert call("report", "r", monkeypatch=monkeypatch) == 0
+    assert "the gap of the exact ELBO" in Path("r/report.html").read_text()
+    options = ["--objective", "elbo", "--optimizer", "lbfgsb", "--steps", "300", "--patience", "2"]
+    assert call("train", "moons", *QUICK, *options, "--out", "s", monkeypatch=monkeypatch) == 0
+    assert runs.read(Path("s")).result.sizes["step"] < 300

@@ -26,13 +26,13 @@ def _train(**options):
 
 
 def _spoil(monkeypatch, at_step, row, part, value, interrupt=None):
-    """From ``at_step`` on, one row of what the gradient gives is ``value``."""
+    """At ``at_step`` one row of what the gradient gives is ``value``."""
     original = Exact.__call__
 
     def call(self, *args, step, **options):
         found = original(self, *args, step=step, **options)
         parts = {name: getattr(found, name) for name in ("expected_nll", "regularizer", "gradient")}
-        if step >= at_step:
+        if step == at_step:
             parts[part][row] = value
         if step == interrupt:
             signal.raise_signal(signal.SIGINT)

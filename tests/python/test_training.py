@@ -12,7 +12,7 @@ import pytest
 from oracles import build, cotangent, divergence, n_params_of, prior_probabilities, random_ops
 
 import qhypernet as qh
-from qhypernet import training
+from qhypernet import _loop
 from qhypernet.gradients import Exact, Sampled
 
 # Ten steps of Adam from gradients that agree to 1e-13; where a gradient is nearly 0 its direction
@@ -157,7 +157,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
 
 def test_a_training_that_dies_goes_on_from_its_last_checkpoint(monkeypatch, tmp_path):
     expected = _train()
-    monkeypatch.setattr(training, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(_loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     original, steps = Exact.__call__, []
 
     def dying(self, *args, step, **options):

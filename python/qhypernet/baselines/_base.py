@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _check, _core
-from qhypernet.baselines._streams import stream
+from qhypernet._streams import stream
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet.baselines._base import Floats
-from qhypernet.optimizers import Arrays
-
-
-class Optimizer(Protocol):
-    """What :class:`qhypernet.Adam` is one of."""
-
-    def start(self, params: Floats) -> Arrays:
-        """The state before the first step."""
-
-    def step(
-        self, params: Floats, gradient: Floats, state: Arrays, step: int, n_steps: int
-    ) -> tuple[Floats, Arrays]:
-        """The next parameters and state."""
+from qhypernet.optimizers import Rule
 
 
 class Step(NamedTuple):
@@ -46,7 +34,7 @@ class Descent(NamedTuple):
 def descend(
     evaluate: Callable[[Floats, int], Step],
     params: Floats,
-    optimizer: Optimizer,
+    optimizer: Rule,
     n_steps: int,
     project: Callable[[Floats], Floats] = lambda params: params,
 ) -> Descent:

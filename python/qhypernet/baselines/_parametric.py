@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from qhypernet._streams import stream
 from qhypernet.baselines._base import Baseline, BaselineResult, Bits, Floats, Samples
 from qhypernet.baselines._product import expectation, log_probability, log_table, uniforms
-from qhypernet.baselines._streams import stream
 from qhypernet.baselines._target import Target
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem

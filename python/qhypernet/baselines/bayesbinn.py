@@ -14,7 +14,7 @@ from qhypernet.baselines._base import Fit, Floats, Task
 from qhypernet.baselines._optimise import Step, descend
 from qhypernet.baselines._parametric import Independent
 from qhypernet.baselines._product import uniforms
-from qhypernet.optimizers import Arrays
+from qhypernet.optimizers import Arrays, Rule
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
 
@@ -90,7 +90,7 @@ class BayesBiNN(Independent):
             return Step(cost, beta * kl.sum(axis=1), slope)
 
         # Log-odds are twice the natural parameters.
-        rule = _Rule(self, log_odds)
+        rule = _BayesianRule(self, log_odds)
         end = descend(evaluate, 2 * self.spread * (2 * start - 1), rule, self.n_steps)
         return Fit({"params": end.params}, end.history, end.failed)
 
@@ -105,7 +105,7 @@ class BayesBiNN(Independent):
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _BayesianRule(Rule):
     """The Bayesian learning rule on log-odds."""
 
     settings: BayesBiNN

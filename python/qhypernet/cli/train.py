@@ -92,8 +92,25 @@ def train(
         int | None, typer.Option(help="Initialisations, trained together [default: 10].")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps [default: 200].")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="adam, sgd or lbfgsb [default: adam].")
+    ] = None,
     lr: Annotated[
-        str | None, typer.Option(help="Learning rate of Adam [default: 0.1]; 0.1:0.01 lowers it.")
+        str | None,
+        typer.Option(
+            help="Learning rate [default: 0.1 for adam, 0.001 for sgd]; 0.1:0.01 lowers it."
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Points of a step, drawn anew each time [default: all].")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop a start after so many steps without a fall [default: never]."),
+    ] = None,
+    ground_truth: Annotated[
+        int | None,
+        typer.Option(help="Look how far the posterior is every so many steps [default: at end]."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of starts and shots [default: 0].")] = None,
     config: Annotated[
@@ -138,7 +155,11 @@ def train(
             "shots": shots,
             "inits": inits,
             "steps": steps,
+            "optimizer": optimizer,
             "learning_rate": lr,
+            "batch_size": batch_size,
+            "patience": patience,
+            "ground_truth": ground_truth,
             "seed": seed,
         },
     }

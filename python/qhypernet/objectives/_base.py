@@ -68,6 +68,8 @@ class Objective(ABC):
     """Whether samples are not enough: D needs q(w) itself."""
     has_expected_nll: ClassVar[bool] = True
     """Whether E_q[C] is part of the objective; if not, it is only told."""
+    takes_minibatches: ClassVar[bool] = True
+    """Whether its mean over minibatches is the objective of all points."""
 
     @property
     @abstractmethod

@@ -37,6 +37,7 @@ class KSD(Objective):
 
     name = "ksd"
     has_expected_nll = False
+    takes_minibatches = False
 
     def __init__(self, weight: float | Schedule = 1.0, kernel: HammingKernel | None = None) -> None:
         self._weight = schedules.checked("weight", weight, minimum=0)

@@ -6,7 +6,7 @@ the user's matplotlib settings are neither read nor changed.
 
 from qhypernet.plotting._boundary import decision_boundary
 from qhypernet.plotting._distribution import distribution
-from qhypernet.plotting._history import gradient_magnitude, training_curves
+from qhypernet.plotting._history import gradient_magnitude, ground_truth, training_curves
 from qhypernet.plotting._images import hardest_images, weight_map
 from qhypernet.plotting._reliability import reliability
 from qhypernet.plotting._svg import embed
@@ -16,6 +16,7 @@ __all__ = [
     "distribution",
     "embed",
     "gradient_magnitude",
+    "ground_truth",
     "hardest_images",
     "reliability",
     "training_curves",

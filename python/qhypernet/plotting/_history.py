@@ -84,34 +84,65 @@ def gradient_magnitude(history: xr.Dataset) -> Figure:
         >>> gradient_magnitude(history).axes[0].get_yscale()
         'log'
     """
-    curves = _curves(history, "gradient_norm")
+    return _logarithmic(history, "gradient_norm", "Gradient magnitude", "norm, nats per radian")
+
+
+def ground_truth(history: xr.Dataset) -> Figure:
+    """Draw how far the exact posterior is on the way, on a logarithmic scale.
+
+    Args:
+        history: dims ``(init, truth_step)`` with ``kl`` in nats, as training with ``ground_truth``
+            gives it. Distances that round to zero or less have no place on the scale.
+
+    Raises:
+        ValueError: if the history lacks the variable or a dimension, or is empty.
+
+    Example:
+        >>> import numpy as np, xarray as xr
+        >>> kl = np.exp(-np.arange(50) / 10) * np.ones((4, 1))
+        >>> ground_truth(xr.Dataset({"kl": (("init", "truth_step"), kl)})).axes[0].get_xlabel()
+        'updates'
+    """
+    title = "Distance to the exact posterior"
+    return _logarithmic(history, "kl", title, "KL(q || posterior), nats", "truth_step", "updates")
+
+
+def _logarithmic(
+    history: xr.Dataset,
+    name: str,
+    title: str,
+    label: str,
+    dim: str = "step",
+    steps_label: str = "training step",
+) -> Figure:
+    curves = _curves(history, name, dim)
     positive = np.where(curves > 0, curves, np.nan)
     with house_style():
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.subplots()
-        axes.set(title="Gradient magnitude", xlabel="training step", ylabel="norm, nats per radian")
+        axes.set(title=title, xlabel=steps_label, ylabel=label)
         light_grid(axes)
         if np.isfinite(positive).any():
             axes.set_yscale("log")
-            _median_and_band(axes, _steps(history), positive)
+            _median_and_band(axes, np.asarray(history[dim].values), positive)
             legend_below(figure, axes)
         else:
             axes.text(0.5, 0.5, "zero at every step", transform=axes.transAxes, ha="center")
     return figure
 
 
-def _curves(history: xr.Dataset, name: str) -> NDArray[np.float64]:
-    """Return one variable as ``(init, step)`` numbers, NaN where they are not finite."""
+def _curves(history: xr.Dataset, name: str, dim: str = "step") -> NDArray[np.float64]:
+    """Return one variable as ``(init, dim)`` numbers, NaN where they are not finite."""
     if name not in history:
         raise ValueError(
             f"history must have the variable {name!r}, got {sorted(map(str, history.data_vars))}"
         )
-    if set(history[name].dims) != {"init", "step"} or 0 in history[name].shape:
+    if set(history[name].dims) != {"init", dim} or 0 in history[name].shape:
         raise ValueError(
-            f"history[{name!r}] must have dims (init, step), neither empty, got "
+            f"history[{name!r}] must have dims (init, {dim}), neither empty, got "
             f"{dict(history[name].sizes)}"
         )
-    values = np.asarray(history[name].transpose("init", "step").values, dtype=np.float64)
+    values = np.asarray(history[name].transpose("init", dim).values, dtype=np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 

@@ -144,6 +144,9 @@ def _training(run: Run) -> Section:
         ),
         ("Euclidean norm of the gradient.", plotting.gradient_magnitude(history)),
     ]
+    if "kl" in history:
+        caption = "KL(q || posterior), the gap of the exact ELBO to the evidence."
+        figures.append((caption, plotting.ground_truth(history)))
     text = f"log evidence log p(D) = {evidence:.3f} nats. {run.failed_note}".strip()
     return Section("Training", text, figures)
 

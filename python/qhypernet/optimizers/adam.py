@@ -1,4 +1,4 @@
-"""Optimisers of a batch of parameter vectors, each row on its own."""
+"""Adam."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qhypernet import _check, schedules
+from qhypernet.optimizers._base import Arrays, Floats, Rule
 from qhypernet.schedules import Schedule
-
-Arrays = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Rule):
     """Adam (Kingma & Ba 2015, arXiv 1412.6980).
 
     Args:
@@ -30,6 +28,8 @@ class Adam:
         0.1
     """
 
+    name = "adam"
+
     learning_rate: float | Schedule = 0.1
     beta1: float = 0.9
     beta2: float = 0.999
@@ -42,23 +42,14 @@ class Adam:
         _check.number("beta2", self.beta2, minimum=0, below=1)
         _check.number("epsilon", self.epsilon, above=0)
 
-    def start(self, params: NDArray[np.float64]) -> Arrays:
-        """The state before the first step: arrays, so that it can be saved."""
+    def start(self, params: Floats) -> Arrays:
+        """No running means."""
         return {"mean": np.zeros_like(params), "square": np.zeros_like(params)}
 
     def step(
-        self,
-        params: NDArray[np.float64],
-        gradient: NDArray[np.float64],
-        state: Arrays,
-        step: int,
-        n_steps: int,
-    ) -> tuple[NDArray[np.float64], Arrays]:
-        """The next parameters and state; ``step`` counts from 0.
-
-        The state's arrays are written over: at a hundred starts of a small circuit, taking new ones
-        would cost as much as the arithmetic.
-        """
+        self, params: Floats, gradient: Floats, state: Arrays, step: int, n_steps: int
+    ) -> tuple[Floats, Arrays]:
+        """The next parameters and state."""
         mean, square = state["mean"], state["square"]
         mean *= self.beta1
         mean += (1 - self.beta1) * gradient

@@ -1,0 +1,323 @@
+"""A training under way: its steps, what it remembers of them, and its checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qhypernet import _check, _core, schedules, starts, storage
+from qhypernet._interrupt import Interrupts
+from qhypernet._minibatches import minibatch_table
+from qhypernet._progress import TrainingProgress
+from qhypernet._truth import DISTANCES, GroundTruth
+from qhypernet.circuits import Circuit
+from qhypernet.gradients import Evaluation, Gradient
+from qhypernet.gradients._base import Term
+from qhypernet.objectives import Objective, Target
+from qhypernet.optimizers import Optimizer
+from qhypernet.priors import BernoulliPrior
+from qhypernet.problems import Problem
+from qhypernet.stopping import EarlyStopping, Watch
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
+_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop; the message says what was saved and how to go on."""
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What a callback is shown after each step; its arrays are not to be written to."""
+
+    step: int
+    """Updates so far, from 1."""
+    n_steps: int
+    params: NDArray[np.float64]
+    """Angles after the update, shape (n_inits, P)."""
+    objective: NDArray[np.float64]
+    """The objective before the update, nats, shape (n_inits,)."""
+    expected_nll: NDArray[np.float64]
+    """Its first part, shape (n_inits,)."""
+    regularizer: NDArray[np.float64]
+    """Its second part, with its weight, shape (n_inits,)."""
+    gradient_norm: NDArray[np.float64]
+    """Euclidean norm of its gradient, shape (n_inits,)."""
+
+
+Callback = Callable[[TrainingStep], object]
+
+
+@dataclass
+class Loop:
+    """A training: what it was asked for, and how far it has come."""
+
+    circuit: Circuit
+    table: NDArray[np.float64]
+    problem: Problem | None
+    prior: BernoulliPrior
+    objective: Objective
+    optimizer: Optimizer
+    gradient: Gradient
+    n_inits: int
+    n_steps: int
+    start: str | ArrayLike
+    seed: int
+    batch_size: int | None
+    stopping: EarlyStopping | None
+    ground_truth: int | None
+
+    def __post_init__(self) -> None:
+        shape = (self.n_inits, self.circuit.n_params)
+        if isinstance(self.start, str):
+            self.params = starts.start(self.circuit, self.start, self.n_inits, self.seed)
+        else:
+            self.params = _check.floats("start", self.start, shape=str(shape)).copy()
+            if self.params.shape != shape:
+                raise ValueError(f"start: expected shape {shape}, got {self.params.shape}")
+        self.fingerprint = self._fingerprint()
+        n_values = self.n_inits * self.n_steps * len(_HISTORY)
+        _core.check_memory("the history", 8 * min(n_values, 2**58))
+        self.descent = self.optimizer.begin(self.params, self.n_steps)
+        # Step by step, so that each step writes one place; labelled the other way round.
+        self.history = np.full((self.n_steps, len(_HISTORY), self.n_inits), np.nan)
+        self.failed = np.zeros(self.n_inits, dtype=bool)
+        self.stopped = np.zeros(self.n_inits, dtype=bool)
+        self.steps_taken = np.zeros(self.n_inits, dtype=np.int64)
+        self.watch = Watch(self.stopping, self.n_inits) if self.stopping else None
+        every = self.ground_truth
+        self.truth = None if every is None else GroundTruth(self.table, self.prior, every)
+        self.seconds = 0.0
+        self.done = 0
+
+    def run(
+        self, progress: bool | None, checkpoint: Path | None, callback: Callback | None
+    ) -> None:
+        """Runs the steps that are left."""
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+        self._whole = self._target(self.table)
+        bar = TrainingProgress(progress, self.n_steps, self.done)
+        saved = time.monotonic()
+        self._began = saved - self.seconds
+        enough = False
+        # Overflow is looked for after each step, and reported with it.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with Interrupts() as interrupts, bar, quiet:
+            while self.done < self.n_steps and not (enough or self._at_rest().all()):
+                if self.truth is not None:
+                    self.truth.look(self.circuit, self._result(), self.done)
+                self._step()
+                bar.update(self.history[self.done - 1, 0, ~self.failed])
+                enough = callback is not None and callback(self._shown()) is True
+                if interrupts.asked:
+                    raise Interrupted(self._stop(checkpoint))
+                due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
+                if checkpoint is not None and due:
+                    self._save(checkpoint)
+                    saved = time.monotonic()
+            if self.truth is not None:
+                self.truth.look(self.circuit, self._result(), self.done, last=True)
+        self.seconds = time.monotonic() - self._began
+        if checkpoint is not None:
+            self._save(checkpoint)
+        self.params = self._result()
+
+    def lost(self) -> str:
+        """Which initialisations have failed, and what to do about it."""
+        which = np.flatnonzero(self.failed).tolist()
+        return (
+            f"training diverged in {len(which)} of {self.n_inits} initialisations, which were set "
+            f"aside: {which}; lower the learning rate or the weight"
+        )
+
+    def dataset(self) -> xr.Dataset:
+        """The history, labelled."""
+        import xarray as xr
+
+        steps = range(self.done)
+        by_step = {"weight": self.objective.weight, "learning_rate": self.optimizer.rate}
+        dataset = xr.Dataset(
+            self._labelled_history()
+            | {
+                name: (("step",), [schedules.at(value, t, self.n_steps) for t in steps])
+                for name, value in by_step.items()
+                if value is not None
+            },
+            coords={"init": np.arange(self.n_inits), "step": np.arange(self.done)},
+        )
+        for name in {"objective", "expected_nll", "regularizer", "kl"} & set(dataset):
+            dataset[name].attrs["units"] = "nats"
+        return dataset
+
+    def _step(self) -> None:
+        live = ~self._at_rest()
+        found = self._evaluate(live)
+        objective, expected_nll, regularizer, gradient_norm = self.history[self.done]
+        part = found.expected_nll if self.objective.has_expected_nll else 0.0
+        np.add(part, found.regularizer, out=objective)
+        expected_nll[:] = found.expected_nll
+        regularizer[:] = found.regularizer
+        np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)
+        if not live.all():  # Rows at rest stay as they are, and where they are.
+            self.history[self.done][:, ~live] = self.history[self.done - 1][:, ~live]
+        moved = self.descent.step(self.params, objective, found.gradient, self.done)
+        # A sum is quicker than a look at each, and finite only if all are.
+        if not math.isfinite(objective.sum() + gradient_norm.sum() + moved.sum()):
+            finite = np.isfinite(objective) & np.isfinite(gradient_norm)
+            self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
+            if self.failed.all():
+                raise ValueError(
+                    f"training diverged at step {self.done + 1} in all {self.n_inits} "
+                    "initialisations; lower the learning rate or the weight"
+                )
+        if self.failed.any():
+            self.descent.forget(self.failed)
+            self.history[self.done][:, self.failed] = np.nan
+        rest = ~live | self.failed
+        if rest.any():
+            moved[rest] = self.params[rest]
+        self.stopped |= self.descent.finished
+        if self.watch is not None and self._is_settled():
+            self.stopped |= self.watch.stops(objective)
+        self.steps_taken += live
+        self.params = moved
+        self.done += 1
+
+    def _evaluate(self, live: NDArray[np.bool_]) -> Evaluation:
+        """The objective for every row; without those at rest where no stream names rows."""
+        target, problem = self._whole
+        if self.problem is not None and self.batch_size is not None:
+            table = minibatch_table(self.problem, self.batch_size, self.seed, self.done)
+            target, problem = self._target(table)
+        weight = schedules.at(self.objective.weight, self.done, self.n_steps)
+        term = Term(self.objective, target, weight)
+        of = self.params
+        is_part = not live.all() and self.gradient.min_shots is None
+        found = self.gradient(
+            self.circuit, problem, term, of[live] if is_part else of, seed=self.seed, step=self.done
+        )
+        if not is_part:
+            return found
+        nll, regularizer, gradient = np.zeros(len(of)), np.zeros(len(of)), np.zeros_like(of)
+        nll[live], regularizer[live] = found.expected_nll, found.regularizer
+        gradient[live] = found.gradient
+        return Evaluation(nll, regularizer, gradient)
+
+    def _target(self, table: NDArray[np.float64]) -> tuple[Target, _core.Problem]:
+        return Target(-table, self.prior), _core.Problem(table, self.prior.p_plus)
+
+    def _at_rest(self) -> NDArray[np.bool_]:
+        return self.failed | self.stopped
+
+    def _is_settled(self) -> bool:
+        """Whether neither weight nor learning rate will change from here on."""
+        changing = (self.objective.weight, self.optimizer.rate)
+        return all(schedules.has_ended(value, self.done, self.n_steps) for value in changing)
+
+    def _result(self) -> NDArray[np.float64]:
+        return self.descent.result(self.params)
+
+    def _shown(self) -> TrainingStep:
+        return TrainingStep(self.done, self.n_steps, self.params, *self.history[self.done - 1])
+
+    def _labelled_history(self) -> dict[str, Any]:
+        """What is known of the steps that are done: dims and values."""
+        done = self.history[: self.done]
+        by_name: dict[str, Any] = {
+            name: (("init", "step"), np.ascontiguousarray(done[:, i].T))
+            for i, name in enumerate(_HISTORY)
+        }
+        by_init = {"failed": self.failed, "steps_taken": self.steps_taken}
+        by_name |= {name: (("init",), values) for name, values in by_init.items()}
+        if self.truth is not None:
+            values = np.array(self.truth.values).reshape(-1, len(DISTANCES), self.n_inits)
+            for i, name in enumerate(DISTANCES):
+                by_name[name] = (("init", "truth_step"), np.ascontiguousarray(values[:, i].T))
+            by_name["truth_step"] = (("truth_step",), np.array(self.truth.steps, dtype=np.int64))
+        return by_name
+
+    def _stop(self, checkpoint: Path | None) -> str:
+        if checkpoint is None:
+            return f"stopped after step {self.done} of {self.n_steps}; nothing was saved"
+        self._save(checkpoint)
+        return (
+            f"stopped after step {self.done} of {self.n_steps} and saved to {checkpoint}; "
+            "the same call goes on from there"
+        )
+
+    def _fingerprint(self) -> str:
+        """A hash of everything that decides the result."""
+        parts = {
+            "version": _core.__version__,
+            "circuit": self.circuit.fingerprint,
+            "table": hashlib.sha256(self.table.tobytes()).hexdigest(),
+            "prior": self.prior.p_plus.tolist(),
+            "objective": repr(self.objective),
+            "bandwidths": self.objective.bandwidths(self.prior.n),
+            "weight": repr(self.objective.weight),
+            "optimizer": repr(self.optimizer),
+            "gradient": repr(self.gradient),
+            "start": hashlib.sha256(self.params.tobytes()).hexdigest(),
+            "steps": self.n_steps,
+            "seed": self.seed,
+            "batch size": self.batch_size,
+            "stopping": repr(self.stopping),
+            "ground truth": self.ground_truth,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _save(self, path: Path) -> None:
+        import xarray as xr
+
+        arrays = {f"state_{k}": v for k, v in self.descent.arrays.items()}
+        arrays |= {"params": self.params, "stopped": self.stopped}
+        if self.watch is not None:
+            arrays |= {"lowest": self.watch.lowest, "waited": self.watch.waited}
+        dataset = xr.Dataset(
+            {
+                name: (("init", *(f"{name}_{i}" for i in range(1, values.ndim))), values)
+                for name, values in arrays.items()
+            }
+            | self._labelled_history(),
+            attrs={"fingerprint": self.fingerprint, "seconds": time.monotonic() - self._began},
+        )
+        storage.write_dataset(path, dataset)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            saved = storage.read_dataset(path)
+        except ValueError as error:
+            raise ValueError(f"checkpoint: {error}; remove it to start again") from None
+        if saved.attrs.get("fingerprint") != self.fingerprint:
+            raise ValueError(
+                f"checkpoint: expected {path} to hold this training, got one of another "
+                "configuration, data, seed or version; name another file or remove that one"
+            )
+        self.done = saved.sizes["step"]
+        arrays = {name: saved[f"state_{name}"].values for name in self.descent.arrays}
+        self.descent.resume(arrays, self.done)
+        self.params = saved["params"].values
+        self.failed, self.stopped = (saved[k].values.astype(bool) for k in ("failed", "stopped"))
+        self.steps_taken = saved["steps_taken"].values
+        if self.watch is not None:
+            self.watch.lowest, self.watch.waited = saved["lowest"].values, saved["waited"].values
+        if self.truth is not None:
+            self.truth.steps = saved["truth_step"].values.tolist()
+            self.truth.values = list(np.stack([saved[k].values.T for k in DISTANCES], axis=1))
+        self.seconds = float(saved.attrs["seconds"])
+        for i, name in enumerate(_HISTORY):
+            self.history[: self.done, i] = saved[name].values.T
