@@ -40,6 +40,7 @@ from qhypernet.prediction import Prediction, predict
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
+from qhypernet.selection import Selection, select
 from qhypernet.stopping import EarlyStopping
 from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import Interrupted, TrainingResult, TrainingStep, train
@@ -67,6 +68,7 @@ __all__ = [
     "Renyi",
     "RootMMD",
     "Schedule",
+    "Selection",
     "SquaredHellinger",
     "State",
     "TotalVariation",
@@ -87,6 +89,7 @@ __all__ = [
     "predict",
     "prediction",
     "samplers",
+    "select",
     "set_num_threads",
     "train",
 ]

@@ -43,3 +43,10 @@ class Problem:
     def table(self) -> NDArray[np.float64]:
         """The log-likelihood of all 2**n networks in nats."""
         return self.net.log_likelihood_table(self.X, self.y)
+
+
+def table_of(table_or_problem: ArrayLike | Problem) -> NDArray[np.float64]:
+    """The log-likelihood of all networks, given or worked out, shape (2**n,)."""
+    if isinstance(table_or_problem, Problem):
+        return table_or_problem.table
+    return _check.floats("table", table_or_problem, shape="(2**n,)")

@@ -19,7 +19,7 @@ from qhypernet.circuits import Circuit, State
 from qhypernet.objectives import Objective
 from qhypernet.optimizers import Adam, Optimizer
 from qhypernet.priors import BernoulliPrior
-from qhypernet.problems import Problem
+from qhypernet.problems import Problem, table_of
 from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
 
@@ -135,10 +135,7 @@ def train(
         >>> r.params.shape, dict(r.history.sizes)
         ((3, 8), {'init': 3, 'step': 50})
     """
-    if isinstance(table_or_problem, Problem):
-        table = table_or_problem.table
-    else:
-        table = _check.floats("table", table_or_problem, shape="(2**n,)")
+    table = table_of(table_or_problem)
     if not isinstance(objective, Objective):
         raise TypeError(
             f"objective: expected an objective such as ELBO() or SELBO(), got {objective!r}"

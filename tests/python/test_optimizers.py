@@ -284,3 +284,58 @@ def test_batches_that_do_not_fit_are_told():
 def test_settings_out_of_bounds_are_told(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_best_start_is_the_one_nearest_to_the_posterior():
+    prior = qh.BernoulliPrior(3, [0.3, 0.5, 0.8])
+    r = _train(n_inits=7, n_steps=10, prior=prior)
+    log_joint = TABLE + prior.log_probabilities()
+    posterior = np.exp(log_joint - logsumexp(log_joint))
+    q = r.probabilities()
+    kl = (q * np.log(q / posterior)).sum(axis=1)
+    best = qh.select(r, TABLE, prior=prior)
+    assert best.init == kl.argmin()
+    np.testing.assert_allclose(best.scores, logsumexp(log_joint) - kl, atol=1e-10)
+
+
+def test_from_samples_the_best_start_is_that_of_the_objective():
+    prior = qh.BernoulliPrior(3, [0.3, 0.5, 0.8])
+    selbo = qh.SELBO(qh.Schedule(90, 20))
+    r = _train(selbo, n_inits=5, n_steps=6, prior=prior)
+    shots = 20_000
+    found = qh.select(r, TABLE, prior=prior, objective=selbo, shots=shots)
+    exact = []
+    for q in r.probabilities():
+        mmd2 = qh.mmd2_exact(q, prior.probabilities(), qh.HammingKernel((1.5**0.5,)))
+        exact.append(q @ TABLE - 20 * mmd2)
+    # Both parts are means of bounded terms.
+    bound = 5 * (np.ptp(TABLE) + 4 * 20) / np.sqrt(shots)
+    np.testing.assert_allclose(found.scores, exact, atol=bound)
+    assert found.init == np.argmax(found.scores)
+    again = qh.select(r, TABLE, prior=prior, objective=selbo, shots=shots)
+    np.testing.assert_array_equal(found.scores, again.scores)
+    other = qh.select(r, TABLE, prior=prior, objective=selbo, shots=shots, seed=1)
+    assert (found.scores != other.scores).all()
+
+
+def test_starts_that_diverged_are_not_selected():
+    r = _train(n_inits=3, n_steps=5)
+    best = qh.select(r, TABLE).init
+    r.failed[best] = True
+    without = qh.select(r, TABLE)
+    assert without.init != best
+    assert np.isnan(without.scores[best])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shots": 9}, "^objective: expected the one that was trained with shots, got None"),
+        ({"shots": 9, "objective": qh.ELBO()}, "^objective: expected one for samples, got ELBO"),
+        ({"objective": qh.SELBO()}, "^shots: expected a number with an objective or a sampler"),
+        ({"shots": 1, "objective": qh.SELBO()}, "^shots: expected a whole number of at least 2"),
+    ],
+)
+def test_a_selection_that_cannot_be_made_is_told(options, message):
+    with pytest.raises(ValueError, match=message):
+        qh.select(_train(n_inits=2, n_steps=2), TABLE, **options)
