@@ -76,10 +76,13 @@ class Run:
         circuit = self.config.build_circuit(self.net)
         return circuit.simulate(self.params[init]).probabilities()
 
+    def problem(self) -> Problem:
+        """The network and the training part of the data."""
+        return Problem(self.net, self.data.X_train, self.data.y_train)
+
     def posterior(self) -> ExactPosterior:
         """The exact posterior."""
-        problem = Problem(self.net, self.data.X_train, self.data.y_train)
-        return exact_posterior(problem.table, self.config.build_prior(self.net))
+        return exact_posterior(self.problem().table, self.config.build_prior(self.net))
 
 
 def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) -> Run:
@@ -139,6 +142,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
         "python": platform.python_version(),
         "config": config.to_toml(),
         "seed": str(trained.seed),
+        "seconds": trained.seconds,
         "log_evidence": posterior.log_evidence,
         "dataset": json.dumps(
             {

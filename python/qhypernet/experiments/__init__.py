@@ -1,0 +1,27 @@
+"""Experiments: the paper's figures and tables, and what goes beyond them, one a file."""
+
+from __future__ import annotations
+
+from qhypernet.experiments._base import Experiment, Findings, Work
+from qhypernet.experiments._output import write, write_index
+from qhypernet.experiments.accuracy import Accuracy
+from qhypernet.experiments.curves import Curves
+from qhypernet.experiments.data import Data
+from qhypernet.experiments.gradients import GradientMagnitude
+from qhypernet.experiments.objective import ObjectiveParts
+from qhypernet.experiments.weight_and_layers import WeightAndLayers
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        Data(),
+        ObjectiveParts(),
+        Curves(),
+        GradientMagnitude(),
+        Accuracy(),
+        WeightAndLayers(),
+    )
+}
+"""All of them by name, in the order in which ``reproduce all`` takes them."""
+
+__all__ = ["EXPERIMENTS", "Experiment", "Findings", "Work", "write", "write_index"]
