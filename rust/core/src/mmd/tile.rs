@@ -5,7 +5,7 @@
 //! distances to the tile's rows there, made once; a pair then costs a few additions of small
 //! numbers. Distances are told apart by their bits again, and counted in carry-save adders.
 
-use crate::simd::kernel;
+use crate::simd::{counts_ones_in_lanes, kernel};
 
 /// Words in a slice.
 const LANES: usize = 8;
@@ -74,6 +74,11 @@ impl Tile {
     /// Adds to `counts[d / 2]` the number of pairs of one of `rows` and one of the tile's at
     /// distance d. The lowest bit of d is not looked at, as rows come sorted by parity.
     pub(super) fn count(&self, rows: &[u64], counts: &mut [u64]) {
+        #[cfg(target_arch = "x86_64")]
+        if counts_ones_in_lanes() {
+            // SAFETY: this processor has AVX-512 and its counts of ones.
+            return unsafe { count_pairs_in_lanes(self, rows, counts) };
+        }
         count_pairs(self, rows, counts);
     }
 }
@@ -117,40 +122,60 @@ kernel! {
 
 kernel! {
     fn count_pairs(tile: &Tile, rows: &[u64], counts: &mut [u64]) {
-        let mut distances = [[0; STEP * LANES]; SLICES];
-        // Of each octant's distances how often they were found: 1, 2 and 4 times, then in eights.
-        let mut found = [[[[0u64; LANES]; 4]; OCTANT]; OCTANTS];
-        for rows in rows.chunks(STEP * tile.words_per_row) {
-            let mut present = rows.chunks_exact(tile.words_per_row);
-            for r in 0..STEP {
-                let sums = match present.next() {
-                    Some(row) => measure(tile, row),
-                    None => [[!0; LANES]; SLICES],
-                };
-                for (slice, sums) in distances.iter_mut().zip(&sums) {
-                    slice[r * LANES..(r + 1) * LANES].copy_from_slice(sums);
-                }
+        count_steps::<false>(tile, rows, counts);
+    }
+}
+
+/// As [`count_pairs`], where the ones of all lanes are counted in one instruction.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512vpopcntdq,avx2,bmi2,popcnt")]
+fn count_pairs_in_lanes(tile: &Tile, rows: &[u64], counts: &mut [u64]) {
+    count_steps::<true>(tile, rows, counts);
+}
+
+#[inline(always)]
+fn count_steps<const IN_LANES: bool>(tile: &Tile, rows: &[u64], counts: &mut [u64]) {
+    // A number of turns that the compiler does not know: it would unroll them all and lose the lanes.
+    let lanes = std::hint::black_box(LANES).min(LANES);
+    let mut distances = [[0; STEP * LANES]; SLICES];
+    // Of each octant's distances how often they were found: bits 0 to 2 of a number, and the rest.
+    let mut found = [[[[0u64; LANES]; 4]; OCTANT]; OCTANTS];
+    for rows in rows.chunks(STEP * tile.words_per_row) {
+        let mut present = rows.chunks_exact(tile.words_per_row);
+        for r in 0..STEP {
+            let sums = match present.next() {
+                Some(row) => measure(tile, row),
+                None => [[!0; LANES]; SLICES],
+            };
+            for (slice, sums) in distances.iter_mut().zip(&sums) {
+                slice[r * LANES..(r + 1) * LANES].copy_from_slice(sums);
             }
-            if let Some(absent) = &tile.absent {
-                for slice in &mut distances[4..] {
-                    slice.iter_mut().zip(absent.iter().cycle()).for_each(|(word, no)| *word |= no);
-                }
+        }
+        if let Some(absent) = &tile.absent {
+            for slice in &mut distances[4..] {
+                slice.iter_mut().zip(absent.iter().cycle()).for_each(|(word, no)| *word |= no);
             }
-            let low = lower_bits(&distances);
-            for (octant, found) in found[..tile.n_octants].iter_mut().enumerate() {
-                let high = upper_bits(&distances, octant);
-                // Distances crowd about their mean: most octants are empty.
-                if high.iter().fold(0, |any, word| any | word) != 0 {
-                    low.iter().zip(found).for_each(|(low, found)| add(low, &high, found));
+        }
+        let low = lower_bits(&distances);
+        for (octant, found) in found[..tile.n_octants].iter_mut().enumerate() {
+            let high = upper_bits(&distances, octant);
+            // Distances crowd about their mean: most octants are empty.
+            if high.iter().fold(0, |any, word| any | word) != 0 {
+                for (low, found) in low.iter().zip(found) {
+                    if IN_LANES {
+                        add_in_lanes(low, &high, found, lanes);
+                    } else {
+                        add(low, &high, found);
+                    }
                 }
             }
         }
-        let found = found.as_flattened().iter().take(counts.len());
-        for (count, [ones, twos, fours, eights]) in counts.iter_mut().zip(found) {
-            for k in 0..LANES {
-                let bits = |slice: &Slice| u64::from(slice[k].count_ones());
-                *count += bits(ones) + 2 * bits(twos) + 4 * bits(fours) + 8 * eights[k];
-            }
+    }
+    let found = found.as_flattened().iter().take(counts.len());
+    for (count, [ones, twos, fours, more]) in counts.iter_mut().zip(found) {
+        for k in 0..LANES {
+            let bits = |slice: &Slice| u64::from(slice[k].count_ones());
+            *count += bits(ones) + 2 * bits(twos) + 4 * bits(fours) + more[k];
         }
     }
 }
@@ -250,10 +275,21 @@ fn upper_bits(distances: &[Step; SLICES], octant: usize) -> Step {
     out
 }
 
-/// Counts the pairs that are in both of `low` and `high`.
+/// Counts the pairs that are in both of `low` and `high`, one by one.
+#[inline(always)]
+fn add_in_lanes(low: &Step, high: &Step, found: &mut [Slice; 4], lanes: usize) {
+    let [.., more] = found;
+    for k in 0..lanes {
+        let pair = |r: usize| u64::from((low[r * LANES + k] & high[r * LANES + k]).count_ones());
+        let (a, b) = ((pair(0) + pair(1)) + (pair(2) + pair(3)), pair(4) + pair(5));
+        more[k] += a + (b + (pair(6) + pair(7)));
+    }
+}
+
+/// Counts the pairs that are in both of `low` and `high`, adding bits before they are counted.
 #[inline(always)]
 fn add(low: &Step, high: &Step, found: &mut [Slice; 4]) {
-    let [ones, twos, fours, eights] = found;
+    let [ones, twos, fours, more] = found;
     for k in 0..LANES {
         let pair = |r: usize| low[r * LANES + k] & high[r * LANES + k];
         let (one, a) = full_adder(ones[k], pair(0), pair(1));
@@ -264,7 +300,7 @@ fn add(low: &Step, high: &Step, found: &mut [Slice; 4]) {
         let (two, f) = full_adder(two, c, d);
         let (four, eight) = full_adder(fours[k], e, f);
         (ones[k], twos[k], fours[k]) = (one, two, four);
-        eights[k] += u64::from(eight.count_ones());
+        more[k] += 8 * u64::from(eight.count_ones());
     }
 }
 
