@@ -1,10 +1,15 @@
 """Kernel and MMD against the definition on +-1 vectors."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from oracles import all_bits, kernel, prior_probabilities
 
 import qhypernet as qh
+from qhypernet import _core
 
 # Means of at most a few hundred thousand numbers of at most 1.
 TOLERANCE = 1e-13
@@ -107,6 +112,35 @@ def test_mmd2_to_a_prior_on_many_weights(bandwidths):
     assert abs(sampled - expected) < SIGMAS * 2 * 0.5 / np.sqrt(5000)
 
 
+LEVELS = ("baseline", "avx2", "avx512")
+# At every instruction set: MMDs of samples from exact counts, on long and short rows, and of vectors.
+CODE = """
+import numpy as np, qhypernet as qh
+rng = np.random.default_rng(1)
+k = qh.HammingKernel((1.5, 4.0))
+for n in (13, 64, 70, 130):
+    a, b = (rng.random((700, n)) < 0.4).astype(np.uint8), (rng.random((900, n)) < 0.6).astype(np.uint8)
+    print(qh.mmd2(a, b, k).hex(), qh.mmd2(a, b, k, "biased").hex())
+for n in (5, 13, 17):
+    q, p = rng.dirichlet(np.full(2**n, 0.5)), rng.dirichlet(np.full(2**n, 3.0))
+    print(qh.mmd2_exact(q, p, k).hex(), qh.mmd2_exact(q, p, qh.HammingKernel(2.0)).hex())
+"""
+
+
+def _at_level(level):
+    environment = {**os.environ, "QHYPERNET_SIMD": level}
+    command = [sys.executable, "-c", CODE]
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return [float.fromhex(number) for number in found.stdout.split()]
+
+
+@pytest.mark.parametrize("level", LEVELS[: LEVELS.index(_core.simd_level())])
+def test_every_instruction_set_gives_the_same_mmd(level):
+    best, lower = _at_level(_core.simd_level()), _at_level(level)
+    assert lower[:8] == best[:8]  # Counts are exact.
+    np.testing.assert_allclose(lower[8:], best[8:], rtol=1e-12)
+
+
 def _draws(q, size, rng):
     n = len(q).bit_length() - 1
     return all_bits(n)[rng.choice(len(q), p=q, size=size)]
@@ -196,10 +230,17 @@ BAD_KERNELS = {
         lambda: qh.mmd2_exact([0.2, 0.3, 0.5], [0.2, 0.3, 0.5], K),
         lambda: qh.mmd2_exact([[0.2, 0.3], [0.4, 0.1]], [0.25] * 4, K),
         lambda: qh.mmd2_exact([], [], K),
+        lambda: qh.mmd2_exact(np.array([1.2, -0.2]), np.array([0.5, 0.5]), K),
+        lambda: qh.mmd2_exact(np.array([0.5, 0.6]), np.array([0.5, 0.5]), K),
+        lambda: qh.mmd2_exact(np.array([np.nan, 1.0]), np.array([0.5, 0.5]), K),
+        lambda: qh.mmd2_exact(np.array([0.2, 0.3, 0.5]), np.array([0.2, 0.3, 0.5]), K),
+        lambda: qh.mmd2_exact(np.array([]), np.array([]), K),
     ],
     "p": [
         lambda: qh.mmd2_exact([0.5, 0.5], [1.2, -0.2], K),
         lambda: qh.mmd2_exact([0.5, 0.5], [0.25] * 4, K),
+        lambda: qh.mmd2_exact(np.array([0.5, 0.5]), np.array([1.2, -0.2]), K),
+        lambda: qh.mmd2_exact(np.array([0.5, 0.5]), np.full((2, 2), 0.25), K),
     ],
     "p_plus": [
         lambda: qh.BernoulliPrior(2, 1.0),

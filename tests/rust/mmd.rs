@@ -4,7 +4,7 @@ use qhypernet_core::Result;
 use qhypernet_core::bits::{PackedBits, bit};
 use qhypernet_core::mmd::{
     Estimator, HammingKernel, apply_kernel, mean_embedding, median_hamming_distance, mmd2,
-    mmd2_exact, mmd2_to_prior, prior_self_similarity, row_sums,
+    mmd2_exact, mmd2_to_prior, prior_self_similarity, row_sums, witness,
 };
 use qhypernet_core::rng::{Purpose, generator, uniform};
 
@@ -186,6 +186,49 @@ fn exact_mmd_is_the_quadratic_form() {
     }
 }
 
+/// `K v`, one bandwidth after the other and bit by bit.
+fn naive_apply(v: &[f64], kernel: &HammingKernel) -> Vec<f64> {
+    let mut mean = vec![0.0; v.len()];
+    for s in kernel.bandwidths() {
+        let e = (-2.0 / (s * s)).exp();
+        let mut product = v.to_vec();
+        for bit in 0..v.len().ilog2() {
+            let old = product.clone();
+            for (z, value) in product.iter_mut().enumerate() {
+                *value = old[z] + e * old[z ^ 1 << bit];
+            }
+        }
+        let n = kernel.bandwidths().len() as f64;
+        mean.iter_mut().zip(product).for_each(|(mean, product)| *mean += product / n);
+    }
+    mean
+}
+
+#[test]
+fn every_size_of_a_vector_takes_every_bit_once() {
+    for n in 0..=17 {
+        let (q, p) = (random_distribution(n, 18), random_distribution(n, 19));
+        let difference: Vec<f64> = q.iter().zip(&p).map(|(q, p)| q - p).collect();
+        for kernel in kernels(n.max(1)) {
+            let pull = naive_apply(&difference, &kernel);
+            let want: f64 = difference.iter().zip(&pull).map(|(d, k)| d * k).sum();
+            let mut applied = difference.clone();
+            apply_kernel(&mut applied, &kernel).unwrap();
+            let mut witnessed = vec![9.0; q.len()];
+            let value = witness(&q, &p, &kernel, &mut witnessed).unwrap();
+            // Sums of terms whose moduli add up to at most 2.
+            let bound = 2.0 * ROUNDING.min(1e-14);
+            for (z, want) in pull.iter().enumerate() {
+                assert!((applied[z] - want).abs() <= bound, "K v at {z} of {n} bits");
+                assert!((witnessed[z] - want).abs() <= bound, "witness at {z} of {n} bits");
+            }
+            assert!((value - want).abs() <= bound, "{value} {want} at {n} bits");
+            let exact = mmd2_exact(&q, &p, &kernel).unwrap();
+            assert!((exact - want).abs() <= bound, "{exact} {want} at {n} bits");
+        }
+    }
+}
+
 #[test]
 fn exact_mmd_agrees_with_the_closed_form_prior_where_pairs_cannot_be_listed() {
     // Above the sizes at which vectors are cut into blocks and spread over threads.
@@ -268,12 +311,13 @@ fn the_median_distance_is_that_of_the_enumerated_distribution() {
 fn every_pool_gives_the_same_bits() {
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
     let n = 17;
-    let (a, b) = (draw(&prior(n), 700, 12), draw(&[0.5; 17], 900, 13));
+    let (a, b) = (draw(&prior(n), 1700, 12), draw(&[0.5; 17], 1200, 13));
     let (q, p) = (random_distribution(n, 14), random_distribution(n, 15));
     for kernel in kernels(n) {
         let run = || -> Result<_> {
             let mut v = q.clone();
             apply_kernel(&mut v, &kernel)?;
+            let mut pull = vec![0.0; q.len()];
             Ok((
                 mmd2(&a, &b, &kernel, Estimator::Unbiased)?,
                 mmd2_to_prior(&a, &prior(n), &kernel, Estimator::Biased)?,
@@ -281,9 +325,14 @@ fn every_pool_gives_the_same_bits() {
                 kernel.matrix(&a, &b)?,
                 mmd2_exact(&q, &p, &kernel)?,
                 v,
+                witness(&q, &p, &kernel, &mut pull)?,
+                pull,
             ))
         };
-        assert_eq!(pool(1).install(run).unwrap(), pool(3).install(run).unwrap());
+        let one = pool(1).install(run).unwrap();
+        for n_threads in 2..=4 {
+            assert_eq!(one, pool(n_threads).install(run).unwrap());
+        }
     }
 }
 
@@ -313,5 +362,15 @@ fn bad_input_is_refused_by_name() {
         refused(mmd2_exact(&[0.5, 0.5], &bad, kernel), "p");
     }
     refused(apply_kernel(&mut [0.0; 3], kernel), "v");
+    refused(witness(&[0.5; 2], &[1.0], kernel, &mut [0.0; 2]), "p");
+    refused(witness(&[0.5; 2], &[0.5; 2], kernel, &mut [0.0; 1]), "out");
+    // Faults behind the first block of a vector that is long enough to be cut into blocks.
+    let right = vec![0.5f64.powi(14); 1 << 14];
+    for (wrong, more) in [(-1.0, 1.0 + 0.5f64.powi(13)), (f64::NAN, 0.0), (0.5, 0.0)] {
+        let mut bad = right.clone();
+        (bad[9000], bad[9001]) = (wrong, more);
+        refused(mmd2_exact(&bad, &right, kernel), "q");
+        refused(mmd2_exact(&right, &bad, kernel), "p");
+    }
     assert_eq!(row_sums(&rows(0, 4), kernel), Ok(vec![]));
 }

@@ -24,9 +24,19 @@ struct Task<'a> {
 
 /// How many pairs of a row of `a` and a row of `b` are at each distance 0..=n.
 pub(super) fn between(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
-    if a.n_bits() > MAX_BITS || a.len().saturating_mul(b.len()) < FEW_PAIRS {
-        return pair_by_pair(a, b);
-    }
+    if is_worth_tiles(a, b) { between_tiles(a, b) } else { pair_by_pair(a, b) }
+}
+
+/// As [`between`] the rows and themselves: ordered pairs, each row with itself included.
+pub(super) fn within(rows: &PackedBits) -> Vec<u64> {
+    if is_worth_tiles(rows, rows) { within_tiles(rows) } else { pair_by_pair(rows, rows) }
+}
+
+fn is_worth_tiles(a: &PackedBits, b: &PackedBits) -> bool {
+    a.n_bits() <= MAX_BITS && a.len().saturating_mul(b.len()) >= FEW_PAIRS
+}
+
+fn between_tiles(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
     let (a_rows, b_rows) = (by_parity(a), by_parity(b));
     let mut tasks = Vec::new();
     for (i, a_rows) in a_rows.iter().enumerate() {
@@ -37,11 +47,7 @@ pub(super) fn between(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
     add_up(&tasks, a.n_bits())
 }
 
-/// As [`between`] the rows and themselves: ordered pairs, each row with itself included.
-pub(super) fn within(rows: &PackedBits) -> Vec<u64> {
-    if rows.n_bits() > MAX_BITS || rows.len().saturating_mul(rows.len()) < FEW_PAIRS {
-        return pair_by_pair(rows, rows);
-    }
+fn within_tiles(rows: &PackedBits) -> Vec<u64> {
     let words = rows.words_per_row();
     let [even, odd] = by_parity(rows);
     let mut tasks: Vec<_> = all_pairs(&even, &odd, words, 1, 2).collect();
@@ -131,4 +137,73 @@ kernel! {
 #[inline(always)]
 pub(super) fn hamming(a: &[u64], b: &[u64]) -> usize {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as usize).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::bit;
+    use crate::rng::{Purpose, generator, uniform};
+
+    fn draw(n_rows: usize, n_bits: usize, p_one: f64, seed: u64) -> PackedBits {
+        let rng = &mut generator(seed, Purpose::Prior, 0, 0);
+        let bytes: Vec<u8> = (0..n_rows * n_bits).map(|_| (uniform(rng) < p_one).into()).collect();
+        PackedBits::from_bytes("bits", &bytes, n_bits).unwrap()
+    }
+
+    fn naive(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
+        let mut counts = vec![0; a.n_bits() + 1];
+        for i in 0..a.len() {
+            for j in 0..b.len() {
+                let differs = |k: &usize| bit(a.row(i), *k) != bit(b.row(j), *k);
+                counts[(0..a.n_bits()).filter(differs).count()] += 1;
+            }
+        }
+        counts
+    }
+
+    fn check(a: &PackedBits, b: &PackedBits) {
+        let what = format!("{} and {} rows of {} bits", a.len(), b.len(), a.n_bits());
+        let want = naive(a, b);
+        assert_eq!(pair_by_pair(a, b), want, "{what}, pair by pair");
+        if a.n_bits() <= MAX_BITS {
+            assert_eq!(between_tiles(a, b), want, "{what}, in tiles");
+            assert_eq!(within_tiles(a), naive(a, a), "{what}, in tiles, within");
+        }
+        assert_eq!((between(a, b), within(a)), (want, naive(a, a)), "{what}");
+    }
+
+    #[test]
+    fn every_number_of_bits() {
+        for n in (1..=70).chain([95, 96, 127, 128, 129, 191, 192, 193, 238, 239, 240, 300]) {
+            check(&draw(21, n, 0.3, 1), &draw(11, n, 0.6, 2));
+        }
+    }
+
+    #[test]
+    fn every_number_of_rows_around_lanes_steps_and_tiles() {
+        for rows in (1..=20).chain([63, 64, 65, 127, 129, 500, 512, 513, 1030]) {
+            for n in [7, 64, 65] {
+                check(&draw(rows, n, 0.4, 3), &draw(rows.div_ceil(3), n, 0.5, 4));
+                check(&draw(rows.div_ceil(5), n, 0.4, 5), &draw(rows, n, 0.5, 6));
+            }
+        }
+    }
+
+    #[test]
+    fn equal_and_opposite_rows() {
+        for n in [1, 15, 16, 31, 32, 64, 128, 239, 240] {
+            let [zeros, ones] = [0.0, 2.0].map(|p_one| draw(200, n, p_one, 0));
+            check(&zeros, &ones);
+            check(&ones, &ones);
+        }
+    }
+
+    #[test]
+    fn more_rows_than_a_task_takes() {
+        let (a, b) = (draw(2 * BLOCK_ROWS + 77, 13, 0.5, 7), draw(40, 13, 0.4, 8));
+        assert_eq!(between(&a, &b), naive(&a, &b));
+        let total: u64 = within(&a).iter().sum();
+        assert_eq!(total, (a.len() * a.len()) as u64);
+    }
 }

@@ -4,7 +4,7 @@
 //! kernel of several bandwidths takes the *mean of these products*, not the product of means.
 
 use super::kernel::HammingKernel;
-use crate::bits::{PackedBits, bit};
+use crate::bits::PackedBits;
 use crate::error::{Error, Result, check_len};
 
 use rayon::prelude::*;
@@ -23,25 +23,40 @@ pub fn mean_embedding(
     kernel: &HammingKernel,
 ) -> Result<Vec<f64>> {
     check_p_plus(p_plus, rows.n_bits())?;
-    // For each bandwidth and bit, the factor where the bit is 0 and where it is 1.
-    let factors: Vec<Vec<[f64; 2]>> = kernel
+    let tables: Vec<_> = kernel
         .rates()
         .map(|rate| {
             let e = (-rate).exp();
-            p_plus.iter().map(|p| [p + e * (1.0 - p), (1.0 - p) + e * p]).collect()
+            // Each bit's factor where it is 0 and where it is 1.
+            let factors = p_plus.iter().map(|p| [p + e * (1.0 - p), (1.0 - p) + e * p]);
+            byte_products(&factors.collect::<Vec<_>>())
         })
         .collect();
     let mut out = vec![0.0; rows.len()];
-    out.par_chunks_mut(BLOCK_ROWS).enumerate().for_each(|(block, out)| {
-        for (i, out) in out.iter_mut().enumerate() {
-            let row = rows.row(block * BLOCK_ROWS + i);
-            let product = |factors: &Vec<[f64; 2]>| -> f64 {
-                factors.iter().enumerate().map(|(i, f)| f[usize::from(bit(row, i))]).product()
-            };
-            *out = factors.iter().map(product).sum::<f64>() / factors.len() as f64;
-        }
+    let blocks = out.par_iter_mut().with_min_len(BLOCK_ROWS).enumerate();
+    blocks.for_each(|(i, out)| {
+        let product = |tables: &Vec<[f64; 256]>| -> f64 {
+            let bytes = rows.row(i).iter().flat_map(|word| word.to_le_bytes());
+            tables.iter().zip(bytes).map(|(table, byte)| table[usize::from(byte)]).product()
+        };
+        *out = tables.iter().map(product).sum::<f64>() / tables.len() as f64;
     });
     Ok(out)
+}
+
+/// The product of eight bits' factors for each value of the byte that they are.
+fn byte_products(factors: &[[f64; 2]]) -> Vec<[f64; 256]> {
+    let table = |factors: &[[f64; 2]]| {
+        let mut table = [1.0; 256];
+        for (i, [zero, one]) in factors.iter().enumerate() {
+            for value in 0..1 << i {
+                table[value | 1 << i] = table[value] * one;
+                table[value] *= zero;
+            }
+        }
+        table
+    };
+    factors.chunks(8).map(table).collect()
 }
 
 /// `p'Kp = mean_s prod_i (p_i^2 + (1 - p_i)^2 + 2 e_s p_i (1 - p_i))`: the mean kernel between two

@@ -309,3 +309,24 @@ fn add(low: &Step, high: &Step, found: &mut [Slice; 4]) {
 fn full_adder(a: u64, b: u64, c: u64) -> (u64, u64) {
     (a ^ b ^ c, a & b | c & (a | b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_count_agree() {
+        let word = |i: u64| (i * i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 4;
+        let even = |word: &u64| word.count_ones().is_multiple_of(2);
+        let rows: Vec<u64> = (0..2000).map(word).filter(even).collect();
+        let tile = Tile::new(&rows[..500], 60);
+        let (mut a, mut b, mut naive) = ([0; 31], [0; 31], [0; 31]);
+        count_steps::<false>(&tile, &rows, &mut a);
+        count_steps::<true>(&tile, &rows, &mut b);
+        for x in &rows {
+            rows[..500].iter().for_each(|y| naive[(x ^ y).count_ones() as usize / 2] += 1);
+        }
+        assert_eq!(a, naive);
+        assert_eq!(b, naive);
+    }
+}
