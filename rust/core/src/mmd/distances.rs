@@ -117,19 +117,26 @@ fn pair_by_pair(a: &PackedBits, b: &PackedBits) -> Vec<u64> {
 
 kernel! {
     fn count_each(a: &[u64], b: &[u64], n_bits: usize) -> Vec<u64> {
-        let mut counts = vec![0; n_bits + 1];
         let words = n_bits.div_ceil(64);
-        if words == 1 {
-            // The common length is compiled apart, without a loop over words.
-            for a in a {
-                b.iter().for_each(|b| counts[(a ^ b).count_ones() as usize] += 1);
-            }
-        } else {
+        if words > 1 {
+            let mut counts = vec![0; n_bits + 1];
             for a in a.chunks_exact(words) {
                 b.chunks_exact(words).for_each(|b| counts[hamming(a, b)] += 1);
             }
+            return counts;
         }
-        counts
+        // In turn: equal distances in a row do not wait for one another.
+        let mut turns = [[0; 65]; 4];
+        let (groups, rest) = b.as_chunks::<4>();
+        for a in a {
+            for group in groups {
+                for (counts, b) in turns.iter_mut().zip(group) {
+                    counts[(a ^ b).count_ones() as usize] += 1;
+                }
+            }
+            rest.iter().for_each(|b| turns[0][(a ^ b).count_ones() as usize] += 1);
+        }
+        (0..=n_bits).map(|d| turns.iter().map(|counts| counts[d]).sum()).collect()
     }
 }
 
