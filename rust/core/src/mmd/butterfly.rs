@@ -1,29 +1,18 @@
 //! Butterflies: one 2x2 map applied along every bit of the index of a 2^n-vector.
+//!
+//! A few bits at a time, held in registers; all bits of a tile while it is in cache; then, the tiles
+//! being the rows of a matrix, the bits above for some columns at a time.
 
-use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::fma;
+use super::passes::transform_bits;
+use crate::parallel::{Threads, map_tasks};
+use crate::state::{Array, Shared};
 
-/// Vectors up to this length are passed over in place, in the first-level cache. An even power of
-/// two, as passes take two bits at a time.
-pub(super) const BLOCK: usize = 1 << 12;
-/// Vectors from this length on are worth spreading over threads.
-pub(super) const PARALLEL: usize = 1 << 16;
+use rayon::prelude::*;
 
-/// Neighbours joined by shuffles of registers, not by loops over parts that are too short for them.
-const LANES: usize = 16;
-
-/// For each bit of a lane's number, 1 where it is 0 and -1 where it is 1.
-const SIGNS: [[f64; LANES]; LANES.ilog2() as usize] = {
-    let mut signs = [[1.0; LANES]; LANES.ilog2() as usize];
-    let mut i = 0;
-    while i < signs.len() * LANES {
-        if ((i % LANES) >> (i / LANES)) & 1 == 1 {
-            signs[i / LANES][i % LANES] = -1.0;
-        }
-        i += 1;
-    }
-    signs
-};
+/// Numbers that are passed over in the second-level cache.
+pub(super) const TILE: usize = 1 << 15;
+/// Numbers of the columns that a thread takes at a time, unless they are long: then so many columns.
+const COLUMNS: (usize, usize) = (1 << 12, 16);
 
 /// A map of the pair of entries whose indices differ in one bit, the entry with bit 0 first.
 #[derive(Debug, Clone, Copy)]
@@ -34,171 +23,73 @@ pub(super) enum Pair {
     Mix(f64),
 }
 
-/// Applies `pair` along every bit of the index, lowest bit first; `v` has 2^n entries.
+/// Applies `pair` along every bit of the index; `v` has 2^n entries.
 ///
-/// Parts are transformed before they are joined, so that all but the last joins happen in cache.
-/// Every entry goes through the same operations however the parts are spread.
+/// Every entry goes through the same operations however the parts are spread over threads.
 pub(super) fn transform(v: &mut [f64], pair: Pair) {
-    let length = v.len();
-    if length <= BLOCK {
-        return transform_block(v, pair);
-    }
-    if (length / BLOCK).ilog2() % 2 == 1 {
-        let (low, high) = v.split_at_mut(length / 2);
-        both(length, || transform(low, pair), || transform(high, pair));
-        return join_two(low, high, pair);
-    }
-    let (low, high) = v.split_at_mut(length / 2);
-    let (a, b) = low.split_at_mut(length / 4);
-    let (c, d) = high.split_at_mut(length / 4);
-    both(
-        length,
-        || both(length / 2, || transform(a, pair), || transform(b, pair)),
-        || both(length / 2, || transform(c, pair), || transform(d, pair)),
-    );
-    join_four(a, b, c, d, pair);
-}
-
-/// Runs both, side by side if a vector of `length` entries is worth it.
-fn both(length: usize, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
-    if length >= PARALLEL {
-        rayon::join(first, second);
-    } else {
-        first();
-        second();
+    transform_tiles(v, pair);
+    if v.len() > TILE {
+        map_columns(v, true, |columns| columns.transform(pair));
     }
 }
 
-/// Two bits in one pass over memory.
-fn join_four(a: &mut [f64], b: &mut [f64], c: &mut [f64], d: &mut [f64], pair: Pair) {
-    let length = a.len();
-    if 4 * length < PARALLEL {
-        return join_four_here(a, b, c, d, pair);
-    }
-    let half = length / 2;
-    let ((a, a2), (b, b2)) = (a.split_at_mut(half), b.split_at_mut(half));
-    let ((c, c2), (d, d2)) = (c.split_at_mut(half), d.split_at_mut(half));
-    rayon::join(|| join_four(a, b, c, d, pair), || join_four(a2, b2, c2, d2, pair));
+/// As [`transform`], of each tile by itself.
+pub(super) fn transform_tiles(v: &mut [f64], pair: Pair) {
+    each_tile(v, |tile, _| transform_bits(tile, 0, pair));
 }
 
-fn join_two(a: &mut [f64], b: &mut [f64], pair: Pair) {
-    let length = a.len();
-    if 2 * length < PARALLEL {
-        return join_two_here(a, b, pair);
-    }
-    let ((a, a2), (b, b2)) = (a.split_at_mut(length / 2), b.split_at_mut(length / 2));
-    rayon::join(|| join_two(a, b, pair), || join_two(a2, b2, pair));
+/// Runs `work` on each tile and the place where it begins, and returns the results in order.
+pub(super) fn each_tile<R: Send>(
+    v: &mut [f64],
+    work: impl Fn(&mut [f64], usize) -> R + Sync + Send,
+) -> Vec<R> {
+    let tiles = v.par_chunks_mut(TILE).enumerate();
+    tiles.map(|(i, tile)| work(tile, i * TILE)).collect()
 }
 
-kernel! {
-    /// As [`transform`], of a vector that fits the cache.
-    pub(super) fn transform_block(v: &mut [f64], pair: Pair) {
-        if v.len() >= LANES {
-            lowest_bits::<FMA>(v, pair);
+/// Some columns of a matrix whose rows are the tiles.
+pub(super) struct Columns {
+    numbers: Array<f64>,
+    width: usize,
+    first: usize,
+}
+
+impl Columns {
+    /// Applies `pair` along every bit of the row.
+    pub(super) fn transform(&mut self, pair: Pair) {
+        transform_bits(&mut self.numbers, self.width.ilog2() as usize, pair);
+    }
+
+    /// The part of each row, and where it stands in the vector.
+    pub(super) fn rows(&mut self) -> impl Iterator<Item = (&mut [f64], usize)> {
+        let rows = self.numbers.chunks_exact_mut(self.width).enumerate();
+        rows.map(|(row, values)| (values, row * TILE + self.first))
+    }
+}
+
+/// Runs `work` on all columns of a vector longer than a tile and returns the results in order; what
+/// it leaves in them is written back or lost.
+pub(super) fn map_columns<R: Send>(
+    v: &mut [f64],
+    write_back: bool,
+    work: impl Fn(&mut Columns) -> R + Sync + Send,
+) -> Vec<R> {
+    let n_rows = v.len() / TILE;
+    let width = (COLUMNS.0 / n_rows).clamp(COLUMNS.1, TILE);
+    let shared = Shared::new(v);
+    map_tasks(Threads::Pool, TILE / width, |task| {
+        let first = task * width;
+        let numbers = Array::new(n_rows * width);
+        let mut columns = Columns { numbers, width, first };
+        // SAFETY: tasks take different columns.
+        let piece = |start| unsafe { shared.piece(start..start + width) };
+        columns.rows().for_each(|(row, start)| row.copy_from_slice(piece(start)));
+        let result = work(&mut columns);
+        if write_back {
+            columns.rows().for_each(|(row, start)| piece(start).copy_from_slice(row));
         }
-        let width = if v.len() >= LANES { LANES } else { 1 };
-        match pair {
-            Pair::SumAndDifference => higher_bits(v, width, sum_and_difference),
-            Pair::Mix(e) => higher_bits(v, width, mix::<FMA>(e)),
-        }
-    }
-}
-
-kernel! {
-    /// The Walsh-Hadamard transform of each column of a matrix that fits the cache.
-    pub(super) fn transform_columns(rows: &mut [f64], width: usize) {
-        higher_bits(rows, width, sum_and_difference);
-    }
-}
-
-kernel! {
-    fn join_four_here(a: &mut [f64], b: &mut [f64], c: &mut [f64], d: &mut [f64], pair: Pair) {
-        match pair {
-            Pair::SumAndDifference => two_bits(a, b, c, d, sum_and_difference),
-            Pair::Mix(e) => two_bits(a, b, c, d, mix::<FMA>(e)),
-        }
-    }
-}
-
-kernel! {
-    fn join_two_here(a: &mut [f64], b: &mut [f64], pair: Pair) {
-        match pair {
-            Pair::SumAndDifference => one_bit(a, b, sum_and_difference),
-            Pair::Mix(e) => one_bit(a, b, mix::<FMA>(e)),
-        }
-    }
-}
-
-#[inline(always)]
-fn sum_and_difference(a: f64, b: f64) -> (f64, f64) {
-    (a + b, a - b)
-}
-
-#[inline(always)]
-fn mix<const FMA: bool>(e: f64) -> impl Fn(f64, f64) -> (f64, f64) + Copy {
-    move |a, b| (fma::<f64, FMA>(e, b, a), fma::<f64, FMA>(e, a, b))
-}
-
-/// The bits of an index that stay among the lanes: every lane does the same with what it has and what
-/// its partner has.
-#[inline(always)]
-fn lowest_bits<const FMA: bool>(v: &mut [f64], pair: Pair) {
-    for x in v.as_chunks_mut::<LANES>().0 {
-        one_turn_at_a_time();
-        for bit in 0..LANES.ilog2() {
-            let half = 1 << bit;
-            let partner: [f64; LANES] = std::array::from_fn(|k| x[k ^ half]);
-            *x = match pair {
-                Pair::SumAndDifference => {
-                    let sign = SIGNS[bit as usize];
-                    std::array::from_fn(|k| fma::<f64, FMA>(sign[k], x[k], partner[k]))
-                }
-                Pair::Mix(e) => std::array::from_fn(|k| fma::<f64, FMA>(e, partner[k], x[k])),
-            };
-        }
-    }
-}
-
-/// The bits from that of `width` on, which is 2^m.
-#[inline(always)]
-fn higher_bits(v: &mut [f64], width: usize, pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
-    let mut stride = width;
-    while 4 * stride <= v.len() {
-        for part in v.chunks_exact_mut(4 * stride) {
-            let (low, high) = part.split_at_mut(2 * stride);
-            let (a, b) = low.split_at_mut(stride);
-            let (c, d) = high.split_at_mut(stride);
-            two_bits(a, b, c, d, pair);
-        }
-        stride *= 4;
-    }
-    if 2 * stride == v.len() {
-        let (low, high) = v.split_at_mut(stride);
-        one_bit(low, high, pair);
-    }
-}
-
-#[inline(always)]
-fn two_bits(
-    a: &mut [f64],
-    b: &mut [f64],
-    c: &mut [f64],
-    d: &mut [f64],
-    pair: impl Fn(f64, f64) -> (f64, f64) + Copy,
-) {
-    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-        let (low_a, low_b) = pair(*a, *b);
-        let (low_c, low_d) = pair(*c, *d);
-        (*a, *c) = pair(low_a, low_c);
-        (*b, *d) = pair(low_b, low_d);
-    }
-}
-
-#[inline(always)]
-fn one_bit(a: &mut [f64], b: &mut [f64], pair: impl Fn(f64, f64) -> (f64, f64) + Copy) {
-    for (a, b) in a.iter_mut().zip(b) {
-        (*a, *b) = pair(*a, *b);
-    }
+        result
+    })
 }
 
 #[cfg(test)]
@@ -207,11 +98,11 @@ mod tests {
 
     #[test]
     fn every_size_takes_every_bit_once_and_in_order() {
-        // Sizes on both sides of the lanes, the block and the parallel threshold.
-        for n in [0, 1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 17] {
+        // Sizes on both sides of the lanes, the block and the tile, and one of many tiles.
+        for n in (0..=17).chain([21]) {
             for pair in [Pair::SumAndDifference, Pair::Mix(0.125)] {
                 let start: Vec<f64> =
-                    (0..1 << n).map(|i| f64::from(i * 7919 % 1009) - 400.0).collect();
+                    (0..1 << n).map(|i| f64::from(i % 9973 * 7919 % 1009) - 400.0).collect();
                 let mut naive = start.clone();
                 for bit in 0..n {
                     for i in (0..1usize << n).filter(|i| i >> bit & 1 == 0) {
@@ -230,7 +121,7 @@ mod tests {
                     Pair::SumAndDifference => assert_eq!(v, naive, "{n} bits"),
                     // Two roundings a bit, of numbers of at most 609 * 1.125^n.
                     Pair::Mix(_) => {
-                        let bound = 2.0 * 17.0 * f64::EPSILON * 609.0 * 1.125f64.powi(n);
+                        let bound = 2.0 * f64::from(n) * f64::EPSILON * 609.0 * 1.125f64.powi(n);
                         assert!(v.iter().zip(&naive).all(|(v, w)| (v - w).abs() <= bound), "{n}");
                     }
                 }

@@ -7,6 +7,7 @@ mod butterfly;
 mod distances;
 mod exact;
 mod kernel;
+mod passes;
 mod prior;
 mod samples;
 mod tile;

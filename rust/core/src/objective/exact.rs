@@ -7,13 +7,13 @@ use crate::logarithm::log_ratio;
 use crate::mmd::witness;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::{Program, Workspace, check_params, fma};
+use crate::state::{Array, Program, Workspace, check_params, fma};
 use crate::{Error, Result};
 
 struct Room {
     states: Workspace<f64>,
     q: Vec<f64>,
-    cotangent: Vec<f64>,
+    cotangent: Array<f64>,
 }
 
 /// Value and gradient for every row of `params`, from one forward and one backward pass each.
@@ -34,7 +34,7 @@ pub fn exact(
     let room = || Room {
         states: Workspace::new(program),
         q: vec![0.0; 1 << n],
-        cotangent: vec![0.0; 1 << n],
+        cotangent: Array::new(1 << n),
     };
     map_batch(batch, program.is_small(), room, |room, i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];

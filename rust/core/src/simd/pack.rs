@@ -24,6 +24,10 @@ pub unsafe trait Pack<T>: Copy {
     fn splat(value: T) -> Self;
     /// self + a.
     fn plus(self, a: Self) -> Self;
+    /// self - a.
+    fn minus(self, a: Self) -> Self;
+    /// The lesser of self and a; where one is no number, a.
+    fn least(self, a: Self) -> Self;
     /// self * a.
     fn times(self, a: Self) -> Self;
     /// self * a + b.
@@ -57,6 +61,14 @@ macro_rules! plain {
             #[inline(always)]
             fn plus(self, a: Self) -> Self {
                 std::array::from_fn(|k| self[k] + a[k])
+            }
+            #[inline(always)]
+            fn minus(self, a: Self) -> Self {
+                std::array::from_fn(|k| self[k] - a[k])
+            }
+            #[inline(always)]
+            fn least(self, a: Self) -> Self {
+                std::array::from_fn(|k| if self[k] < a[k] { self[k] } else { a[k] })
             }
             #[inline(always)]
             fn times(self, a: Self) -> Self {
@@ -95,7 +107,7 @@ mod x86 {
 
     macro_rules! pack {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
-         $add:ident $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
+         $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
             // SAFETY: these are the instructions of the level that this type stands for.
             unsafe impl Pack<$type> for $pack {
                 const LOG: usize = $log;
@@ -119,6 +131,16 @@ mod x86 {
                 fn plus(self, a: Self) -> Self {
                     // SAFETY: as above.
                     unsafe { $add(self, a) }
+                }
+                #[inline(always)]
+                fn minus(self, a: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $sub(self, a) }
+                }
+                #[inline(always)]
+                fn least(self, a: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $min(self, a) }
                 }
                 #[inline(always)]
                 fn times(self, a: Self) -> Self {
@@ -149,25 +171,25 @@ mod x86 {
     }
 
     pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
-        _mm512_add_pd _mm512_mul_pd
+        _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
         _mm512_fmadd_pd _mm512_fnmadd_pd, |x|
         0 => _mm512_permute_pd::<0x55>(x),
         1 => _mm512_permutex_pd::<0x4e>(x),
         2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
     pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
-        _mm512_add_ps _mm512_mul_ps
+        _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
         _mm512_fmadd_ps _mm512_fnmadd_ps, |x|
         0 => _mm512_permute_ps::<0xb1>(x),
         1 => _mm512_permute_ps::<0x4e>(x),
         2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
         3 => _mm512_shuffle_f32x4::<0x4e>(x, x));
     pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd
-        _mm256_add_pd _mm256_mul_pd
+        _mm256_add_pd _mm256_sub_pd _mm256_min_pd _mm256_mul_pd
         _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
         0 => _mm256_permute_pd::<0x5>(x),
         1 => _mm256_permute4x64_pd::<0x4e>(x));
     pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps
-        _mm256_add_ps _mm256_mul_ps
+        _mm256_add_ps _mm256_sub_ps _mm256_min_ps _mm256_mul_ps
         _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
         0 => _mm256_permute_ps::<0xb1>(x),
         1 => _mm256_permute_ps::<0x4e>(x),
