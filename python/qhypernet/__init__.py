@@ -16,7 +16,17 @@ Example:
     True
 """
 
-from qhypernet import ansatz, baselines, datasets, gradients, objectives, prediction, samplers
+from qhypernet import (
+    ansatz,
+    baselines,
+    datasets,
+    evaluation,
+    gradients,
+    objectives,
+    prediction,
+    regression,
+    samplers,
+)
 from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
@@ -39,6 +49,7 @@ from qhypernet.posterior import ExactPosterior, best_network, exact_posterior
 from qhypernet.prediction import Prediction, predict
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
+from qhypernet.regression import Regression, regress
 from qhypernet.schedules import Schedule
 from qhypernet.selection import Selection, select
 from qhypernet.stopping import EarlyStopping
@@ -65,6 +76,7 @@ __all__ = [
     "Objective",
     "Prediction",
     "Problem",
+    "Regression",
     "Renyi",
     "RootMMD",
     "Schedule",
@@ -79,6 +91,7 @@ __all__ = [
     "baselines",
     "best_network",
     "datasets",
+    "evaluation",
     "exact_posterior",
     "gradients",
     "mmd2",
@@ -88,6 +101,8 @@ __all__ = [
     "objectives",
     "predict",
     "prediction",
+    "regress",
+    "regression",
     "samplers",
     "select",
     "set_num_threads",

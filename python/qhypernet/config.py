@@ -72,6 +72,12 @@ class DataConfig(_Section):
     n_samples: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Training points, for synthetic data."
     )
+    n_features: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Features kept, for digits and breast_cancer."
+    )
+    regression: bool = Field(
+        default=False, description="Whether a CSV file's target is a quantity."
+    )
     seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
         default=0, description="Seed of draw and split."
     )
@@ -86,6 +92,11 @@ class NetworkConfig(_Section):
     activation: Literal["sign", "tanh", "relu", "sigmoid", "identity"] = "sign"
     bias: bool = True
     logit_scale: Annotated[float, Field(gt=0)] = 1.0
+    noise: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Standard deviation of the noise, for regression, in that of the training "
+        "targets; 0.3 if not given.",
+    )
     p_plus: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.5, description="Prior probability of the weight +1."
     )
@@ -237,17 +248,26 @@ class RunConfig(_Section):
             target=self.data.target,
             classes=self.data.classes,
             n_samples=self.data.n_samples,
+            n_features=self.data.n_features,
+            regression=self.data.regression,
             seed=self.data.seed,
         )
 
     def build_network(self, data: datasets.Dataset) -> BinaryNetwork:
-        """The network for these data: one output for two classes, else one a class."""
-        outputs = 1 if data.n_classes == 2 else data.n_classes
+        """The network for these data: one output a class, but one for two classes or a quantity."""
+        noise = self.network.noise
+        if data.n_classes and noise is not None:
+            raise ValueError(
+                f"network.noise: expected none for classification, got {noise} for {data.name}"
+            )
+        outputs = data.n_classes if data.n_classes > 2 else 1
         return BinaryNetwork(
             (data.n_features, *self.network.hidden, outputs),
             self.network.activation,
             self.network.bias,
             logit_scale=self.network.logit_scale,
+            likelihood=None if data.n_classes else "gaussian",
+            noise=0.3 if noise is None else noise,
         )
 
     def build_prior(self, net: BinaryNetwork) -> BernoulliPrior:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from qhypernet import logistic, prediction
+from qhypernet import linear, logistic, prediction, regression
 from qhypernet.datasets import Dataset
 from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, best_network
@@ -17,19 +17,54 @@ from qhypernet.priors import BernoulliPrior
 if TYPE_CHECKING:
     import xarray as xr
 
-METRICS = {
-    "accuracy": "accuracy of the posterior predictive on the test part",
-    "nll": "its mean -log p(y) in nats",
-    "brier": "its Brier score, 0 to 2",
-    "ece": "its expected calibration error",
-    "expected_accuracy": "expected accuracy of one network drawn from the distribution",
-    "expected_nll": "expected -log p(y) of one such network, nats",
-    "kl": "KL(q || exact posterior) in nats",
-    "tv": "total variation to the exact posterior",
-}
-"""What is measured; the first six on the test part."""
 
-LOWER_IS_BETTER = {name: "accuracy" not in name for name in METRICS}
+class Metric(NamedTuple):
+    """What is measured of a distribution over networks."""
+
+    title: str
+    """Its name in tables."""
+    meaning: str
+    best: float = -np.inf
+    """Values are the better the nearer they are to this."""
+
+    def distance(self, values: ArrayLike) -> NDArray[np.float64]:
+        """How far values are from the best, in an order that suits comparisons only."""
+        values = np.asarray(values, dtype=np.float64)
+        return values if np.isinf(self.best) else np.abs(values - self.best)
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", "accuracy of the posterior predictive", 1.0),
+    "rmse": Metric("RMSE", "root of the mean squared error of the predictive mean"),
+    "nll": Metric("NLL", "mean -log p(y) of the posterior predictive in nats"),
+    "brier": Metric("Brier", "its Brier score, 0 to 2"),
+    "ece": Metric("ECE", "its expected calibration error"),
+    "coverage": Metric("coverage", "share of targets in its central 90 % interval", 0.9),
+    "kl": Metric("KL", "KL(q || exact posterior) in nats"),
+    "tv": Metric("TV", "total variation to the exact posterior"),
+    "expected_accuracy": Metric(
+        "expected accuracy", "expected accuracy of one network drawn from the distribution", 1.0
+    ),
+    "expected_rmse": Metric(
+        "expected RMSE", "root of the expected squared error of one such network"
+    ),
+    "expected_nll": Metric("expected NLL", "expected -log p(y) of one such network, nats"),
+}
+"""All metrics; those of predictions are taken on the test part."""
+
+_CLASSIFICATION = ("accuracy", "nll", "brier", "ece", "kl", "tv", "expected_accuracy")
+_REGRESSION = ("rmse", "nll", "coverage", "kl", "tv", "expected_rmse")
+
+
+def metrics(net: BinaryNetwork) -> tuple[str, ...]:
+    """Names of the metrics of the network's kind of task.
+
+    Example:
+        >>> import qhypernet as qh
+        >>> qh.evaluation.metrics(qh.BinaryNetwork((1, 1), likelihood="gaussian"))
+        ('rmse', 'nll', 'coverage', 'kl', 'tv', 'expected_rmse', 'expected_nll')
+    """
+    return (*(_CLASSIFICATION if net.n_classes else _REGRESSION), "expected_nll")
 
 
 _TOGETHER = 2**20
@@ -57,33 +92,32 @@ def evaluate(
     Returns:
         ``trained`` and ``mode`` (the most probable single network of each), dims (init, metric),
         and ``ground_truth``, dims (reference, metric): the exact posterior, the best single
-        network, the prior, and full-precision logistic regression as the classical baseline.
+        network, the prior, and as the classical baseline full-precision logistic regression, or
+        linear regression. Metrics are those of :func:`metrics`.
     """
     import xarray as xr
 
+    names = metrics(net)
     test_table = net.log_likelihood_table(data.X_test, data.y_test)
 
     def of_distributions(q: NDArray[np.float64]) -> NDArray[np.float64]:
-        predicted = prediction.predict(net, data.X_test, q)
-        return _metrics(
-            predicted,
-            data.y_test,
-            expected_nll=-(q @ test_table) / len(data.y_test),
-            kl=posterior.kl_from(q),
-            tv=posterior.total_variation(q),
-        )
+        values = predictive_metrics(net, data.X_test, data.y_test, q) | {
+            "expected_nll": -(q @ test_table) / len(data.y_test),
+            "kl": posterior.kl_from(q),
+            "tv": posterior.total_variation(q),
+        }
+        return np.stack([values[name] for name in names], axis=1)
 
     def of_networks(indices: list[int]) -> NDArray[np.float64]:
         bits = np.array(indices)[:, None] >> np.arange(net.n_weights) & 1
-        predicted = prediction.predict(net, data.X_test, np.eye(len(indices)), bits=bits)
         log_probability = posterior.log_probabilities[indices]
-        return _metrics(
-            predicted,
-            data.y_test,
-            expected_nll=-test_table[indices] / len(data.y_test),
-            kl=-log_probability,
-            tv=1 - np.exp(log_probability),
-        )
+        q = np.eye(len(indices))
+        values = predictive_metrics(net, data.X_test, data.y_test, q, bits) | {
+            "expected_nll": -test_table[indices] / len(data.y_test),
+            "kl": -log_probability,
+            "tv": 1 - np.exp(log_probability),
+        }
+        return np.stack([values[name] for name in names], axis=1)
 
     trained, modes = [], []
     for q in distributions:
@@ -95,20 +129,21 @@ def evaluate(
         both = [np.concatenate(both)]
     exact, at_random = np.concatenate([of_distributions(q) for q in both])
     best = of_networks([best_network(table)])[0]
-    truth = [exact, best, at_random, _logistic_regression(data)]
-    names = ["exact posterior", "best single network", "prior", "logistic regression"]
+    method, classical = _classical(net, data)
+    truth = [exact, best, at_random, [classical.get(name, np.nan) for name in names]]
+    references = ["exact posterior", "best single network", "prior", method]
     return xr.Dataset(
         {
             "trained": (("init", "metric"), np.concatenate(trained)),
             "mode": (("init", "metric"), of_networks(modes)),
             "ground_truth": (("reference", "metric"), np.stack(truth)),
         },
-        coords={"metric": list(METRICS), "reference": names, "init": np.arange(len(modes))},
+        coords={"metric": list(names), "reference": references, "init": np.arange(len(modes))},
     )
 
 
 def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
-    """Names and metrics, shape (rows, len(METRICS)), of the rows that a table shows.
+    """Names and metrics, shape (rows, metrics), of the rows that a table shows.
 
     The median and the worst start are taken metric by metric, without starts that failed.
     """
@@ -118,13 +153,13 @@ def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
         good = ~evaluation["failed"].values.astype(bool)
         trained, mode = trained[good], mode[good]
         aside = f" ({(~good).sum()} diverged)"
-    lower = np.array([LOWER_IS_BETTER[name] for name in METRICS])
     rows = {f"trained{aside}": trained[0]}
     if len(trained) > 1:
-        worst = np.where(lower, trained.max(axis=0), trained.min(axis=0))
         rows = {
             f"trained, median of {len(trained)} starts{aside}": np.median(trained, axis=0),
-            f"trained, worst of {len(trained)} starts{aside}": worst,
+            f"trained, worst of {len(trained)} starts{aside}": worst(
+                list(evaluation["metric"].values), trained
+            ),
         }
     rows["most probable network"] = np.median(mode, axis=0)
     truth = evaluation["ground_truth"]
@@ -133,17 +168,49 @@ def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:
     return list(rows), np.array(list(rows.values()))
 
 
-def _metrics(
-    predicted: prediction.Prediction, y: NDArray[np.int64], **others: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """All metrics of M distributions, shape (M, len(METRICS))."""
-    own = np.take_along_axis(predicted.votes, y[None, :, None], axis=2)[..., 0]
-    values = _predictive_metrics(predicted.probabilities, y) | others
-    values["expected_accuracy"] = own.mean(axis=1)
-    return np.stack([values[name] for name in METRICS], axis=1)
+def worst(names: Iterable[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each metric the value that is farthest from the best, of values (starts, metrics).
+
+    A name that is not in :data:`METRICS` counts as the better the higher it is.
+    """
+    columns = zip(names, values.T, strict=True)
+    return np.array(
+        [v[np.argmax(METRICS[name].distance(v) if name in METRICS else -v)] for name, v in columns]
+    )
 
 
-def _predictive_metrics(
+def predictive_metrics(
+    net: BinaryNetwork,
+    X: NDArray[np.float64],
+    y: NDArray[Any],
+    q: NDArray[np.float64],
+    bits: NDArray[np.integer[Any]] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """The metrics that come from predictions alone, each of shape (M,).
+
+    Args:
+        net: The network.
+        X, y: Test points, shape (D, inputs), and their labels or targets.
+        q: Distributions, shape (M, S), as for :meth:`BinaryNetwork.averages`.
+        bits: The S networks, shape (S, n); None is all of them.
+    """
+    if net.n_classes:
+        labels = y.astype(np.int64)
+        seen = prediction.predict(net, X, q, bits=bits)
+        own = np.take_along_axis(seen.votes, labels[None, :, None], axis=2)[..., 0]
+        return _of_classes(seen.probabilities, labels) | {"expected_accuracy": own.mean(axis=1)}
+    found = regression.regress(net, X, q, bits=bits)
+    log_density, cumulative = regression.mixture(net, X, y, q, bits=bits)
+    error = regression.rmse(found.mean, y)
+    return {
+        "rmse": error,
+        "nll": -log_density.mean(axis=1),
+        "coverage": regression.coverage(cumulative),
+        "expected_rmse": np.sqrt(error**2 + (found.epistemic**2).mean(axis=(1, 2))),
+    }
+
+
+def _of_classes(
     probabilities: NDArray[np.float64], y: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     return {
@@ -154,10 +221,18 @@ def _predictive_metrics(
     }
 
 
-def _logistic_regression(data: Dataset) -> NDArray[np.float64]:
-    """Metrics of logistic regression on the same split."""
-    probabilities = logistic.fit_predict(data.X_train, data.y_train, data.X_test)
-    own = _predictive_metrics(probabilities, data.y_test)
-    # It is a single network, so what is expected of it is what it does.
-    own |= {"expected_accuracy": own["accuracy"], "expected_nll": own["nll"]}
-    return np.array([own.get(name, np.nan) for name in METRICS], dtype=np.float64)
+def _classical(net: BinaryNetwork, data: Dataset) -> tuple[str, dict[str, float]]:
+    """Name and metrics of a full-precision linear model on the same split.
+
+    It is a single network, so what is expected of it is what it does.
+    """
+    if net.n_classes:
+        name = "logistic regression"
+        fitted = logistic.fit_predict(data.X_train, data.y_train, data.X_test)
+        values = _of_classes(fitted, data.y_test)
+    else:
+        name = "linear regression"
+        mean, noise = linear.fit_predict(data.X_train, data.y_train, data.X_test)
+        values = regression.of_gaussians(mean, noise, data.y_test)
+    expected = {f"expected_{k}": v for k, v in values.items()}
+    return name, {k: float(v) for k, v in (values | expected).items()}

@@ -127,6 +127,44 @@ class BinaryNetwork:
         x = self._features(X)
         return self._core.log_likelihood_table(x, self.check_targets(y, len(x)))
 
+    def averages(
+        self, X: ArrayLike, q: ArrayLike, bits: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """What networks say on average; :func:`qhypernet.predict` and ``regress`` give it names.
+
+        Args:
+            X: D points, shape (D, inputs).
+            q: Probabilities of networks, shape (S,) or (M, S): of all S = 2**n networks by outcome
+                index, or, with ``bits``, of the S networks given there.
+            bits: S networks, shape (S, n_weights).
+
+        Returns:
+            Means under q, shapes (M, D, K), (M, D, K) and (M, D), without M for a single q. For
+            classifiers of ``p(y = k | x, w)``, of votes for class k and of the entropy in nats; for
+            regression of output k, of its square and of the noise's variance.
+        """
+        x = self._features(X)
+        rows, batch = self.check_distributions(q, bits)
+        parts = self._core.predictive(rows, batch, len(batch), x)
+        return parts if np.ndim(q) == 2 else (parts[0][0], parts[1][0], parts[2][0])
+
+    def check_distributions(
+        self, q: ArrayLike, bits: ArrayLike | None
+    ) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64]]:
+        """``bits`` and ``q`` as arrays, if they fit: None or (S, n_weights), and (M, S).
+
+        Raises:
+            ValueError: Other shapes, or no distributions.
+        """
+        rows = None if bits is None else self._bits(bits)
+        weights = _check.distributions("q", q, 2)
+        n_networks = 2**self.n_weights if rows is None else len(rows)
+        if weights.shape[-1] != n_networks:
+            raise ValueError(
+                f"q: expected shape ({n_networks},) or (M, {n_networks}), got {weights.shape}"
+            )
+        return rows, np.atleast_2d(weights)
+
     def _bits(self, bits: ArrayLike) -> NDArray[np.uint8]:
         return _check.bits("bits", bits, self.n_weights)
 

@@ -62,18 +62,11 @@ def predict(
         array([[0.195, 0.805]])
     """
     if not net.n_classes:
-        raise ValueError("net: expected a classifier, got a network with Gaussian likelihood")
-    x = _check.features(X, net.layers[0])
-    rows = None if bits is None else _check.bits("bits", bits, net.n_weights)
-    weights = _check.distributions("q", q, 2)
-    n_networks = 2**net.n_weights if rows is None else len(rows)
-    if weights.shape[-1] != n_networks:
         raise ValueError(
-            f"q: expected shape ({n_networks},) or (M, {n_networks}), got {weights.shape}"
+            "net: expected a classifier, got a network with Gaussian likelihood, "
+            "which qhypernet.regress is for"
         )
-    batch = weights if weights.ndim == 2 else weights[None]
-    parts = net._core.predictive(rows, batch, len(batch), x)
-    return Prediction(*(part if weights.ndim == 2 else part[0] for part in parts))
+    return Prediction(*net.averages(X, q, bits))
 
 
 def accuracy(probabilities: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:

@@ -150,6 +150,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
                 "feature_names": data.feature_names,
                 "class_names": data.class_names,
                 "image_shape": data.image_shape,
+                "target_name": data.target_name,
             }
         ),
     }
@@ -184,6 +185,7 @@ def read(folder: Path) -> Run:
         feature_names=tuple(labels["feature_names"]),
         class_names=tuple(labels["class_names"]),
         image_shape=labels["image_shape"] and tuple(labels["image_shape"]),
+        target_name=labels.get("target_name", "y"),  # Older results have none.
         **{name: result[name].values for name in _ARRAYS},
     )
     return Run(folder, config, data, config.build_network(data), result)
@@ -258,5 +260,6 @@ def _check_size(net: BinaryNetwork) -> None:
     if net.n_weights > 30:
         raise ValueError(
             f"network: expected at most 30 binary weights, one qubit each, for exact simulation, "
-            f"got {net.n_weights} for layers {net.layers}; take fewer features or hidden units"
+            f"got {net.n_weights} for layers {net.layers}; take fewer features (digits and "
+            "breast_cancer take n_features) or hidden units"
         )

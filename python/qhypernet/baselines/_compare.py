@@ -14,7 +14,7 @@ from qhypernet.baselines._base import TABLE_WEIGHTS, Baseline
 from qhypernet.baselines._measure import Distributed, Row, from_samples, from_tables
 from qhypernet.baselines._methods import METHODS
 from qhypernet.baselines._variational import with_shots
-from qhypernet.evaluation import LOWER_IS_BETTER
+from qhypernet.evaluation import metrics, worst
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 
@@ -41,9 +41,9 @@ def compare(
     metrics come from samples, exact expectations become ones over 100 shots, and there is no KL.
 
     Args:
-        problem: Network for classification, and training data.
+        problem: Network and training data.
         X_test: Test points, shape (D, inputs).
-        y_test: Their labels, shape (D,).
+        y_test: Their labels or targets, shape (D,).
         trained: What to hold against the baselines, by name: results of :func:`qhypernet.train` or
             of a baseline, or probabilities of all networks, shape (n_inits, 2**n).
         methods: Names from :data:`METHODS`, or baselines by names of one's own. None is all of
@@ -77,11 +77,9 @@ def compare(
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a Problem, got {problem!r}")
     net = problem.net
-    if not net.n_classes:
-        raise ValueError("problem: expected a classifier, got a network with Gaussian likelihood")
     try:
         X = _check.features(X_test, net.layers[0])
-        y = net.check_targets(y_test, len(X)).astype(np.int64)
+        y = net.check_targets(y_test, len(X))
     except (ValueError, TypeError) as error:
         name, rest = str(error).split(":", 1)  # they call them X and y
         raise type(error)(f"{name}_test:{rest}") from None
@@ -103,7 +101,7 @@ def compare(
     else:
         n_samples = _check.integer("n_samples", n_samples, 1)
         rows = from_samples(problem, X, y, prior, results, n_samples, seed)
-    return _dataset(rows)
+    return _dataset(rows, [*metrics(net), "elbo"])
 
 
 def frame(comparison: xr.Dataset) -> pd.DataFrame:
@@ -151,21 +149,19 @@ def _named(
     return {k: with_shots(METHODS[k], 100) if large else METHODS[k] for k in names}
 
 
-def _dataset(rows: dict[str, Row]) -> xr.Dataset:
+def _dataset(rows: dict[str, Row], names: list[str]) -> xr.Dataset:
     import xarray as xr
 
-    metrics = [*LOWER_IS_BETTER, "elbo"]
-    lower = np.array([LOWER_IS_BETTER.get(name, False) for name in metrics])
     n_starts = max(len(row.values) for row in rows.values())
-    shape = (len(rows), len(metrics))
-    values = np.full((len(rows), n_starts, len(metrics)), np.nan)
-    median, worst, selected = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    shape = (len(rows), len(names))
+    values = np.full((len(rows), n_starts, len(names)), np.nan)
+    median, least, selected = (np.full(shape, np.nan) for _ in range(3))
     for i, row in enumerate(rows.values()):
         values[i, : len(row.values)] = row.values
         good = row.values[np.isfinite(row.values).any(axis=1)]
         if len(good):
             median[i] = np.median(good, axis=0)
-            worst[i] = np.where(lower, good.max(axis=0), good.min(axis=0))
+            least[i] = worst(names, good)
             elbo = good[:, -1]
             if np.isfinite(elbo).any():
                 selected[i] = good[np.nanargmax(elbo)]
@@ -173,10 +169,10 @@ def _dataset(rows: dict[str, Row]) -> xr.Dataset:
         {
             "values": (("model", "init", "metric"), values),
             "median": (("model", "metric"), median),
-            "worst": (("model", "metric"), worst),
+            "worst": (("model", "metric"), least),
             "selected": (("model", "metric"), selected),
             "seconds": ("model", [row.seconds for row in rows.values()]),
             "failed": ("model", [row.failed for row in rows.values()]),
         },
-        coords={"model": list(rows), "metric": metrics, "init": np.arange(n_starts)},
+        coords={"model": list(rows), "metric": names, "init": np.arange(n_starts)},
     )

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from qhypernet import _check, prediction
+from qhypernet import _check
 from qhypernet.baselines._base import BaselineResult, Floats, Samples, Task
 from qhypernet.datasets import Dataset
-from qhypernet.evaluation import METRICS, evaluate
+from qhypernet.evaluation import evaluate, metrics, predictive_metrics
 from qhypernet.posterior import exact_posterior
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
@@ -38,15 +38,15 @@ class Row:
 def from_tables(
     problem: Problem,
     X: Floats,
-    y: NDArray[np.int64],
+    y: Floats,
     prior: BernoulliPrior,
     results: Mapping[str, Distributed | ArrayLike],
 ) -> dict[str, Row]:
     """By :func:`qhypernet.evaluation.evaluate`, with its ground truth in the last rows."""
-    labels = problem.y.astype(np.int64)
+    y_train, y_test = ((v.astype(np.int64) if problem.net.n_classes else v) for v in (problem.y, y))
     names = tuple(f"x{i}" for i in range(X.shape[1]))
     classes = tuple(str(k) for k in range(problem.net.n_classes))
-    data = Dataset("comparison", problem.X, labels, X, y, names, classes)
+    data = Dataset("comparison", problem.X, y_train, X, y_test, names, classes)
     posterior = exact_posterior(problem.table, prior)
     good: dict[str, list[bool]] = {name: [] for name in results}
 
@@ -60,14 +60,15 @@ def from_tables(
         yield posterior.probabilities[None]  # so that there is one, whatever failed
 
     evaluation = evaluate(problem.net, data, blocks(), posterior, problem.table, prior)
-    kl = list(METRICS).index("kl")
+    n_metrics = len(evaluation["metric"])
+    kl = metrics(problem.net).index("kl")
 
     def with_elbo(values: Floats) -> Floats:
         return np.column_stack([values, posterior.log_evidence - values[:, kl]])
 
     trained, start, rows = evaluation["trained"].values, 0, {}
     for name, result in results.items():
-        values = np.full((len(good[name]), len(METRICS) + 1), np.nan)
+        values = np.full((len(good[name]), n_metrics + 1), np.nan)
         count = sum(good[name])
         values[good[name]] = with_elbo(trained[start : start + count])
         start += count
@@ -81,7 +82,7 @@ def from_tables(
 def from_samples(
     problem: Problem,
     X: Floats,
-    y: NDArray[np.int64],
+    y: Floats,
     prior: BernoulliPrior,
     results: Mapping[str, Distributed | ArrayLike],
     n_samples: int,
@@ -108,23 +109,18 @@ def from_samples(
     return rows | {"prior": Row(_of_samples(task, X, y, draws)[None])}
 
 
-def _of_samples(task: Task, X: Floats, y: NDArray[np.int64], samples: Samples) -> Floats:
+def _of_samples(task: Task, X: Floats, y: Floats, samples: Samples) -> Floats:
     """Metrics of one distribution from its samples; all NaN if they have no weights."""
-    if not np.isfinite(samples.weights).all():
-        return np.full(len(METRICS) + 1, np.nan)
     net = task.problem.net
-    seen = prediction.predict(net, X, samples.weights, bits=samples.bits)
+    names = metrics(net)
+    if not np.isfinite(samples.weights).all():
+        return np.full(len(names) + 1, np.nan)
     test = net.log_likelihood(samples.bits, X, y)
-    values = {
-        "accuracy": prediction.accuracy(seen.probabilities, y),
-        "nll": prediction.nll(seen.probabilities, y),
-        "brier": prediction.brier(seen.probabilities, y),
-        "ece": prediction.calibration_error(seen.probabilities, y),
-        "expected_accuracy": np.take_along_axis(seen.votes, y[:, None], axis=1).mean(),
-        "expected_nll": -(samples.weights * test).sum() / len(y),
-    }
+    seen = predictive_metrics(net, X, y, samples.weights[None], samples.bits)
+    values = {name: float(value[0]) for name, value in seen.items()}
+    values["expected_nll"] = -(samples.weights * test).sum() / len(y)
     elbo = (samples.weights * (task.log_joint(samples.bits) - samples.log_q)).sum()
-    return np.array([*(values.get(name, np.nan) for name in METRICS), elbo], dtype=np.float64)
+    return np.array([*(values.get(name, np.nan) for name in names), elbo], dtype=np.float64)
 
 
 def _distributions(name: str, result: Distributed | ArrayLike, n_networks: int) -> Iterator[Floats]:

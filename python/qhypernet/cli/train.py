@@ -16,23 +16,23 @@ from qhypernet import evaluation, runs
 from qhypernet.config import RunConfig
 from qhypernet.training import Interrupted
 
-_COLUMNS = {
-    "accuracy": ("accuracy", ".4f"),
-    "nll": ("NLL", ".4f"),
-    "brier": ("Brier", ".4f"),
-    "ece": ("ECE", ".4f"),
-    "kl": ("KL", ".3f"),
-}
+_COLUMNS = ("accuracy", "rmse", "nll", "brier", "ece", "coverage", "kl")
+"""Metrics that the table shows, of those that the run has."""
 
 
 def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="gaussian, moons, rings, digits, breast_cancer, or the path of a CSV file."
+            help="gaussian, moons, rings, wave (regression), digits, breast_cancer, or the path of "
+            "a CSV file."
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict, for a CSV file.")] = None,
+    regression: Annotated[
+        bool | None,
+        typer.Option("--regression", help="Whether a CSV file's target is a quantity."),
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Digits to tell apart [default: 0,1].")
     ] = None,
@@ -41,6 +41,13 @@ def train(
     ] = None,
     data_seed: Annotated[
         int | None, typer.Option(help="Seed of the data's draw and split [default: 0].")
+    ] = None,
+    features: Annotated[
+        int | None,
+        typer.Option(
+            help="Principal components of digits [default: its pixels], or features of "
+            "breast_cancer [default: 8]."
+        ),
     ] = None,
     hidden: Annotated[
         str | None,
@@ -51,6 +58,16 @@ def train(
     ] = None,
     bias: Annotated[
         bool | None, typer.Option(help="Whether units have binary biases [default: bias].")
+    ] = None,
+    logit_scale: Annotated[
+        float | None, typer.Option(help="Factor of the network's outputs [default: 1].")
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Standard deviation of the noise in regression, in that of the targets "
+            "[default: 0.3]."
+        ),
     ] = None,
     ansatz: Annotated[
         str | None,
@@ -132,6 +149,10 @@ def train(
 
         qhypernet train table.csv --target label --hidden 2 --objective elbo --weight 50:1
 
+        qhypernet train digits --classes 0,1,2 --features 4
+
+        qhypernet train wave --hidden 4 --activation tanh
+
         qhypernet train --config runs/moons/config.toml --seed 1 --out runs/moons-1
     """
     given: dict[str, dict[str, Any]] = {
@@ -140,12 +161,16 @@ def train(
             "target": target,
             "classes": _whole_numbers("classes", classes),
             "n_samples": samples,
+            "n_features": features,
+            "regression": regression,
             "seed": data_seed,
         },
         "network": {
             "hidden": _hidden(hidden),
             "activation": activation,
             "bias": bias,
+            "logit_scale": logit_scale,
+            "noise": noise,
         },
         "circuit": {"ansatz": ansatz, "layers": layers},
         "objective": {"name": objective, "weight": weight, "alpha": alpha},
@@ -239,13 +264,17 @@ def _table(run: runs.Run) -> Table:
         title="On the test part, beside the ground truth", title_justify="left", box=SIMPLE_HEAD
     )
     table.add_column("")
-    for title, _ in _COLUMNS.values():
+    metrics = run.result["metric"].values.tolist()
+    shown = [metric for metric in _COLUMNS if metric in metrics]
+    for metric in shown:
+        title = evaluation.METRICS[metric].title
         table.add_column(title, justify="right", no_wrap=True)
     for name, row in zip(names, rows, strict=True):
-        values = dict(zip(evaluation.METRICS, row, strict=True))
+        values = dict(zip(metrics, row, strict=True))
         cells = [
-            "-" if np.isnan(values[metric]) else format(values[metric], form)
-            for metric, (_, form) in _COLUMNS.items()
+            # Adding zero turns a rounded -0.0 into 0.0.
+            "-" if np.isnan(values[metric]) else f"{round(values[metric], 4) + 0.0:.4f}"
+            for metric in shown
         ]
         style = "bold" if name.startswith("trained") else ""
         table.add_row(name, *cells, style=style)
@@ -255,6 +284,11 @@ def _table(run: runs.Run) -> Table:
 def _remarks(run: runs.Run) -> list[str]:
     evidence = run.result.attrs["log_evidence"]
     remarks = [f"NLL and KL(q || exact posterior) in nats; log evidence log p(D) = {evidence:.3f}."]
+    if not run.net.n_classes:
+        remarks.append(
+            f"RMSE and NLL in the training targets' standard deviation; noise {run.net.noise:g} of "
+            "it; coverage of the central 90 % interval, best at 0.9."
+        )
     remarks += [note for note in (run.failed_note, run.config.classical_note) if note]
     if run.config.training.start == "random":
         remarks.append(

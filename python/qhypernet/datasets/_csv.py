@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _check
-from qhypernet.datasets._dataset import Dataset, Features, Labels, standardise, stratified_split
+from qhypernet.datasets._dataset import (
+    Dataset,
+    Features,
+    Labels,
+    regression_split,
+    standardise,
+    stratified_split,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,25 +32,31 @@ MAX_FRACTIONAL_CLASSES = 20
 
 
 def read_csv(
-    path: str | os.PathLike[str], target: str, seed: int = 0, test_fraction: float = 0.3
+    path: str | os.PathLike[str],
+    target: str,
+    seed: int = 0,
+    test_fraction: float = 0.3,
+    regression: bool = False,
 ) -> Dataset:
     """Read a data set from a CSV file: comma-separated, UTF-8, first line the column names.
 
     The target column may hold text, numbers or booleans; its sorted values (by number if all are
     numbers) are the classes. Every other column is a feature and must hold finite numbers.
-    Stratified split; features are standardised by the training part.
+    Stratified split; features are standardised by the training part. For regression the target
+    column holds finite numbers, which are standardised too, and the split is not stratified.
 
     Args:
         path: a local file.
         target: name of the column to predict.
         seed: 0 <= seed < 2**64; the split's ``random_state`` (hashed to 32 bits from 2**32 on).
         test_fraction: share of the rows kept for testing.
+        regression: whether the target is a quantity, rather than a class.
 
     Raises:
         ValueError: if the file cannot be read as such a table, if the target is missing, if a cell
             is empty or not a finite number (names its column and row; row 1 is the first below the
             column names), or if the target has one class only, a class with a single row, or looks
-            like a quantity (regression).
+            like a quantity without ``regression``, or is a constant one with it.
 
     Example:
         >>> import tempfile, pathlib
@@ -69,9 +82,20 @@ def read_csv(
     feature_names = tuple(column for column in columns if column != target)
     if not feature_names:
         raise ValueError(f"path: {path} has no feature columns, only the target {target!r}")
+
+    def features() -> Features:
+        return np.column_stack([_numbers(cells[:, columns.index(k)], k) for k in feature_names])
+
+    if regression:
+        values = _numbers(cells[:, columns.index(target)], target, "a target of regression")
+        if len(np.unique(values)) < 2:
+            raise ValueError(f"target={target!r} is {values[0]:g} in every row")
+        X_train, X_test, v_train, v_test = regression_split(features(), values, test_fraction, seed)
+        return Dataset(
+            path.stem, X_train, v_train, X_test, v_test, feature_names, (), target_name=target
+        )
     y, class_names = _classes(cells[:, columns.index(target)], target)
-    X = np.column_stack([_numbers(cells[:, columns.index(name)], name) for name in feature_names])
-    X_train, X_test, y_train, y_test = stratified_split(X, y, test_fraction, seed)
+    X_train, X_test, y_train, y_test = stratified_split(features(), y, test_fraction, seed)
     X_train, X_test = standardise(X_train, X_test)
     return Dataset(path.stem, X_train, y_train, X_test, y_test, feature_names, class_names)
 
@@ -127,14 +151,12 @@ def _parse(cells: Cells) -> NDArray[Any]:
     return numbers
 
 
-def _numbers(cells: Cells, column: str) -> Features:
-    """Return a feature column as float64, or raise at its first cell that is not a number."""
+def _numbers(cells: Cells, column: str, what: str = "feature columns") -> Features:
+    """Return a column as float64, or raise at its first cell that is not a number."""
     values = _parse(cells).astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        _raise_bad_cell(
-            column, int(bad[0]), cells[bad[0]], "feature columns must hold finite numbers"
-        )
+        _raise_bad_cell(column, int(bad[0]), cells[bad[0]], f"{what} must hold finite numbers")
     return values
 
 
@@ -167,7 +189,7 @@ def _classes(cells: Cells, target: str) -> tuple[Labels, tuple[str, ...]]:
     elif len(fractions := np.unique(values[values != np.floor(values)])) > MAX_FRACTIONAL_CLASSES:
         raise ValueError(
             f"target={target!r} has {len(fractions)} different fractional values: this looks like "
-            "regression, which is not supported for CSV files yet; give a column of classes"
+            "regression; give regression=True (--regression), or a column of classes"
         )
     distinct, y, counts = np.unique(values, return_inverse=True, return_counts=True)
     names = tuple(str(value) for value in distinct)

@@ -12,21 +12,25 @@ from qhypernet import _check
 
 Features = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Targets = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification data set, split into a training and a test part.
+    """A data set, split into a training and a test part.
 
     Attributes:
         name: what it is called in reports.
         X_train, X_test: features, float64, shapes ``(D, d)`` and ``(D_test, d)``; dimensionless
             (standardised, or scaled to [-1, 1] for images).
-        y_train, y_test: class indices ``0..K-1``, int64, shapes ``(D,)`` and ``(D_test,)``.
+        y_train, y_test: class indices ``0..K-1``, int64, or for regression targets, float64, in
+            units of the training targets' standard deviation; shapes ``(D,)`` and ``(D_test,)``.
         feature_names: ``d`` names, one a column of ``X_train``.
-        class_names: ``K`` names; class index ``k`` is called ``class_names[k]``.
+        class_names: ``K`` names; class index ``k`` is called ``class_names[k]``. None for
+            regression.
         image_shape: ``(rows, columns)`` with ``rows * columns == d`` if the features are the
             pixels of an image in row-major order, else None.
+        target_name: what is predicted, where it is a quantity.
 
     Example:
         >>> from qhypernet.datasets import moons
@@ -37,12 +41,13 @@ class Dataset:
 
     name: str
     X_train: Features
-    y_train: Labels
+    y_train: NDArray[Any]
     X_test: Features
-    y_test: Labels
+    y_test: NDArray[Any]
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     image_shape: tuple[int, int] | None = None
+    target_name: str = "y"
 
     @property
     def n_features(self) -> int:
@@ -51,7 +56,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes, K."""
+        """Number of classes, K; 0 for regression."""
         return len(self.class_names)
 
 
@@ -99,6 +104,28 @@ def stratified_split(
             "lower it or give more rows of that class"
         )
     return X_train, X_test, y_train, y_test
+
+
+def regression_split(
+    X: Features, y: Targets, test_fraction: float, seed: int
+) -> tuple[Features, Features, Targets, Targets]:
+    """Split into ``X_train, X_test, y_train, y_test`` at random, and standardise both.
+
+    Raises:
+        ValueError: if the test fraction leaves fewer than two rows to train on, or none to test.
+    """
+    from sklearn.model_selection import train_test_split
+
+    test_fraction = _check.number("test_fraction", test_fraction, above=0, below=1)
+    n_test = int(np.ceil(test_fraction * len(y)))  # scikit-learn's own rounding
+    if len(y) - n_test < 2:
+        raise ValueError(
+            f"test_fraction={test_fraction} splits {len(y)} rows into {len(y) - n_test} for "
+            f"training and {n_test} for testing, but training needs two"
+        )
+    parts: Any = train_test_split(X, y, test_size=test_fraction, random_state=random_state(seed))
+    X_train, X_test, y_train, y_test = parts
+    return *standardise(X_train, X_test), *standardise(y_train, y_test)
 
 
 def random_state(seed: int) -> int:

@@ -1,4 +1,4 @@
-"""The paper's three two-dimensional data sets: Gaussian blobs, moons, rings.
+"""The paper's three two-dimensional data sets, Gaussian blobs, moons and rings, and a curve.
 
 Training and test points come from two separate random streams of the seed: asking for more
 training points does not draw other test points (they are only standardised differently).
@@ -97,6 +97,36 @@ def rings(n_samples: int = 200, seed: int = 0, noise: float = 0.1) -> Dataset:
     return _synthetic("rings", draw, n_samples, seed, ("outer ring", "inner ring"))
 
 
+def wave(n_samples: int = 200, seed: int = 0, noise: float = 0.1) -> Dataset:
+    """A wave on a slope for regression: ``y = cos(x) + x / 2`` plus noise, x uniform in [-pi, pi].
+
+    Both are standardised by the training part.
+
+    Args:
+        n_samples: number of training points, at least 2; 1000 test points come on top.
+        seed: 0 <= seed < 2**64.
+        noise: standard deviation of the Gaussian noise of y, before it is standardised.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+        >>> data = wave(n_samples=100)
+        >>> data.X_train.shape, data.y_train.dtype, data.n_classes
+        ((100, 1), dtype('float64'), 0)
+    """
+    noise = _check.number("noise", noise, minimum=0)
+    n_samples = _check.integer("n_samples", n_samples, 2)
+    parts = []
+    for n, generator in zip((n_samples, N_TEST), _generators(seed), strict=True):
+        x = generator.uniform(-np.pi, np.pi, size=(n, 1))
+        parts.append((x, (np.cos(x) + x / 2)[:, 0] + noise * generator.standard_normal(n)))
+    (X_train, y_train), (X_test, y_test) = parts
+    X_train, X_test = standardise(X_train, X_test)
+    y_train, y_test = standardise(y_train, y_test)
+    return Dataset("wave", X_train, y_train, X_test, y_test, ("x",), ())
+
+
 def _shuffled(
     class_0: Features, class_1: Features, noise: float, generator: np.random.RandomState
 ) -> tuple[Features, Labels]:
@@ -130,12 +160,17 @@ def _synthetic(
     class_names: tuple[str, ...] = ("class 0", "class 1"),
 ) -> Dataset:
     n_samples = _check.integer("n_samples", n_samples, 2)
-    # scikit-learn takes the legacy RandomState only; MT19937 below it takes the whole 64-bit seed.
-    train, test = (
-        np.random.RandomState(np.random.MT19937(sequence))
-        for sequence in np.random.SeedSequence(_check.seed(seed)).spawn(2)
-    )
+    train, test = _generators(seed)
     X_train, y_train = draw(n_samples, train)
     X_test, y_test = draw(N_TEST, test)
     X_train, X_test = standardise(X_train, X_test)
     return Dataset(name, X_train, y_train, X_test, y_test, ("x1", "x2"), class_names)
+
+
+def _generators(seed: int) -> list[np.random.RandomState]:
+    """One for the training part and one for the test part."""
+    # scikit-learn takes the legacy RandomState only; MT19937 below it takes the whole 64-bit seed.
+    return [
+        np.random.RandomState(np.random.MT19937(sequence))
+        for sequence in np.random.SeedSequence(_check.seed(seed)).spawn(2)
+    ]

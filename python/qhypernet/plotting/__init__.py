@@ -5,19 +5,24 @@ the user's matplotlib settings are neither read nor changed.
 """
 
 from qhypernet.plotting._boundary import decision_boundary
+from qhypernet.plotting._confusion import confusion
 from qhypernet.plotting._distribution import distribution
 from qhypernet.plotting._history import gradient_magnitude, ground_truth, training_curves
 from qhypernet.plotting._images import hardest_images, weight_map
+from qhypernet.plotting._regression import interval_calibration, predictive_band
 from qhypernet.plotting._reliability import reliability
 from qhypernet.plotting._svg import embed
 
 __all__ = [
+    "confusion",
     "decision_boundary",
     "distribution",
     "embed",
     "gradient_magnitude",
     "ground_truth",
     "hardest_images",
+    "interval_calibration",
+    "predictive_band",
     "reliability",
     "training_curves",
     "weight_map",

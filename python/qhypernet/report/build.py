@@ -9,22 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from qhypernet import evaluation, plotting, prediction, storage
+from qhypernet import evaluation, plotting, prediction, regression, storage
 from qhypernet.posterior import ExactPosterior
 from qhypernet.report.page import Section, Table, render_page
 from qhypernet.runs import Run
 
 _GRID = 80
-_COLUMNS = {
-    "accuracy": "accuracy",
-    "nll": "NLL",
-    "brier": "Brier",
-    "ece": "ECE",
-    "kl": "KL",
-    "tv": "TV",
-    "expected_accuracy": "expected accuracy",
-    "expected_nll": "expected NLL",
-}
 
 
 def write_report(run: Run, path: Path) -> Path:
@@ -74,13 +64,15 @@ def _what(run: Run) -> Section:
         (
             "data",
             f"{data.name}: {len(data.y_train)} training and {len(data.y_test)} test points, "
-            f"{data.n_features} features, classes {', '.join(data.class_names)}",
+            f"features: {data.n_features}, "
+            + (f"classes {', '.join(data.class_names)}" if data.n_classes else data.target_name),
         ),
         (
             "network",
             f"{'-'.join(map(str, net.layers))}, {net.n_weights} binary weights, "
             f"{2**net.n_weights:,} networks"
-            + (f", {net.activation} activation" if len(net.layers) > 2 else ""),
+            + (f", {net.activation} activation" if len(net.layers) > 2 else "")
+            + ("" if net.n_classes else f", noise {net.noise:g}"),
         ),
         (
             "circuit",
@@ -111,26 +103,41 @@ def _gradient(run: Run) -> str:
 
 def _metrics(run: Run, init: int) -> Section:
     names, values = evaluation.summary(run.result)
-    metrics = list(evaluation.METRICS)
+    titles = [evaluation.METRICS[name].title for name in run.result["metric"].values.tolist()]
     rows = []
     for name, row in zip(names, values, strict=True):
-        cells = (row[metrics.index(metric)] for metric in _COLUMNS)
-        rows.append([name, *("-" if np.isnan(cell) else f"{cell:.4f}" for cell in cells)])
-    test = run.data.y_test
-    p = prediction.predict(run.net, run.data.X_test, run.probabilities(init)).probabilities
-    figure = plotting.reliability(p.max(axis=1), p.argmax(axis=1) == test)
+        # Adding zero turns a rounded -0.0 into 0.0.
+        cells = ("-" if np.isnan(cell) else f"{round(cell, 4) + 0.0:.4f}" for cell in row)
+        rows.append([name, *cells])
     text = (
-        f"All on the {len(test)} test points, in nats where logarithms are involved. The first "
-        "columns are of the posterior predictive; KL(q || posterior) and TV, the total variation, "
-        "are the distance to the exact posterior; the expected ones are of a single network drawn "
-        "from the distribution. The exact posterior is what a perfect method would reach."
+        f"All on the {len(run.data.y_test)} test points, in nats where logarithms are involved. "
+        "The first columns are of the posterior predictive; KL(q || posterior) and TV, the total "
+        "variation, are the distance to the exact posterior; the expected ones are of a single "
+        "network drawn from the distribution. The exact posterior is what a perfect method would "
+        "reach."
     )
+    if not run.net.n_classes:
+        text += (
+            " Errors and densities are in units of the training targets' standard deviation; "
+            "coverage is that of the central 90 % interval, best at 0.9."
+        )
     return Section(
         "Metrics beside the ground truth",
         text,
-        [("Confidence against accuracy, best start: on the diagonal is calibrated.", figure)],
-        Table(["", *_COLUMNS.values()], rows, highlight=0),
+        [_calibration(run, run.probabilities(init))],
+        Table(["", *titles], rows, highlight=0),
     )
+
+
+def _calibration(run: Run, q: NDArray[np.float64]) -> tuple[str, Figure]:
+    X, y = run.data.X_test, run.data.y_test
+    if run.net.n_classes:
+        p = prediction.predict(run.net, X, q).probabilities
+        figure = plotting.reliability(p.max(axis=1), p.argmax(axis=1) == y)
+        return "Confidence against accuracy, best start: on the diagonal is calibrated.", figure
+    _, cumulative = regression.mixture(run.net, X, y, q)
+    figure = plotting.interval_calibration(cumulative[:, 0])
+    return "What central intervals hold, best start: on the diagonal is calibrated.", figure
 
 
 def _training(run: Run) -> Section:
@@ -167,10 +174,15 @@ def _distribution(
 def _predictions(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) -> Section:
     data = run.data
     figures: list[tuple[str, Figure]] = []
+    if data.n_classes == 0 and data.n_features == 1:
+        figures += _bands(run, q, posterior)
     if data.n_features == 2 and data.n_classes == 2:
         figures += _boundaries(run, q, posterior)
-    if data.image_shape is not None:
-        p = prediction.predict(run.net, data.X_test, q).probabilities
+    p = prediction.predict(run.net, data.X_test, q).probabilities if data.n_classes else None
+    if p is not None and data.n_classes > 2:
+        figure = plotting.confusion(p.argmax(axis=1), data.y_test, data.class_names)
+        figures.append(("Test points by their class and the predicted one, best start.", figure))
+    if p is not None and data.image_shape is not None:
         if len(run.net.layers) == 2 and data.n_classes == 2:
             maps = [_mean_weights(run, x) for x in (q, posterior.probabilities)]
             figures.append(
@@ -187,8 +199,39 @@ def _predictions(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) ->
                 ),
             )
         )
-    text = "" if figures else "Pictures are drawn for images, and for two classes in two features."
+    text = ""
+    if not figures:
+        text = (
+            "Pictures are drawn for images, more than two classes, two classes in two features, "
+            "and regression over one feature."
+        )
     return Section("Predictions and their uncertainty", text, figures)
+
+
+def _bands(
+    run: Run, q: NDArray[np.float64], posterior: ExactPosterior
+) -> Sequence[tuple[str, Figure]]:
+    data = run.data
+    points = np.concatenate([data.X_train, data.X_test])
+    grid = np.linspace(points.min() - 0.4, points.max() + 0.4, _GRID)[:, None]
+    figures = []
+    captions = ("Trained, best start: mean, doubt and noise.", "Exact posterior: the same.")
+    for caption, weights in zip(captions, (q, posterior.probabilities), strict=True):
+        found = regression.regress(run.net, grid, weights)
+        lower, upper = regression.interval(run.net, grid, weights)
+        figure = plotting.predictive_band(
+            grid[:, 0],
+            found.mean[:, 0],
+            found.epistemic[:, 0],
+            lower[:, 0],
+            upper[:, 0],
+            data.X_train[:, 0],
+            data.y_train,
+            data.feature_names[0],
+            data.target_name,
+        )
+        figures.append((caption, figure))
+    return figures
 
 
 def _boundaries(
