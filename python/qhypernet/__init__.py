@@ -54,7 +54,7 @@ from qhypernet.schedules import Schedule
 from qhypernet.selection import Selection, select
 from qhypernet.stopping import EarlyStopping
 from qhypernet.threads import num_threads, set_num_threads
-from qhypernet.training import Interrupted, TrainingResult, TrainingStep, train
+from qhypernet.training import DivergedError, Interrupted, TrainingResult, TrainingStep, train
 
 __all__ = [
     "ELBO",
@@ -67,6 +67,7 @@ __all__ = [
     "BernoulliPrior",
     "BinaryNetwork",
     "Circuit",
+    "DivergedError",
     "EarlyStopping",
     "ExactPosterior",
     "ForwardKL",

@@ -76,6 +76,7 @@ class Loop:
     n_steps: int
     start: str | ArrayLike
     seed: int
+    first_init: int
     batch_size: int | None
     stopping: EarlyStopping | None
     ground_truth: int | None
@@ -83,7 +84,9 @@ class Loop:
     def __post_init__(self) -> None:
         shape = (self.n_inits, self.circuit.n_params)
         if isinstance(self.start, str):
-            self.params = starts.start(self.circuit, self.start, self.n_inits, self.seed)
+            self.params = starts.start(
+                self.circuit, self.start, self.n_inits, self.seed, self.first_init
+            )
         else:
             self.params = _check.floats("start", self.start, shape=str(shape)).copy()
             if self.params.shape != shape:
@@ -121,6 +124,9 @@ class Loop:
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
                 self._step()
+                if self.failed.all():
+                    self.params = self._result()
+                    return
                 bar.update(self.history[self.done - 1, 0, ~self.failed])
                 enough = callback is not None and callback(self._shown()) is True
                 if interrupts.asked:
@@ -136,9 +142,16 @@ class Loop:
             self._save(checkpoint)
         self.params = self._result()
 
+    def all_lost(self) -> str:
+        """What to say where no initialisation is left."""
+        return (
+            f"training diverged at step {self.done} in all {self.n_inits} initialisations; lower "
+            "the learning rate or the weight"
+        )
+
     def lost(self) -> str:
         """Which initialisations have failed, and what to do about it."""
-        which = np.flatnonzero(self.failed).tolist()
+        which = (self.first_init + np.flatnonzero(self.failed)).tolist()
         return (
             f"training diverged in {len(which)} of {self.n_inits} initialisations, which were set "
             f"aside: {which}; lower the learning rate or the weight"
@@ -157,7 +170,10 @@ class Loop:
                 for name, value in by_step.items()
                 if value is not None
             },
-            coords={"init": np.arange(self.n_inits), "step": np.arange(self.done)},
+            coords={
+                "init": np.arange(self.first_init, self.first_init + self.n_inits),
+                "step": np.arange(self.done),
+            },
         )
         for name in {"objective", "expected_nll", "regularizer", "kl"} & set(dataset):
             dataset[name].attrs["units"] = "nats"
@@ -179,11 +195,6 @@ class Loop:
         if not math.isfinite(objective.sum() + gradient_norm.sum() + moved.sum()):
             finite = np.isfinite(objective) & np.isfinite(gradient_norm)
             self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
-            if self.failed.all():
-                raise ValueError(
-                    f"training diverged at step {self.done + 1} in all {self.n_inits} "
-                    "initialisations; lower the learning rate or the weight"
-                )
         if self.failed.any():
             self.descent.forget(self.failed)
             self.history[self.done][:, self.failed] = np.nan
@@ -208,7 +219,13 @@ class Loop:
         of = self.params
         is_part = not live.all() and self.gradient.min_shots is None
         found = self.gradient(
-            self.circuit, problem, term, of[live] if is_part else of, seed=self.seed, step=self.done
+            self.circuit,
+            problem,
+            term,
+            of[live] if is_part else of,
+            seed=self.seed,
+            step=self.done,
+            first_init=self.first_init,
         )
         if not is_part:
             return found
@@ -274,6 +291,7 @@ class Loop:
             "start": hashlib.sha256(self.params.tobytes()).hexdigest(),
             "steps": self.n_steps,
             "seed": self.seed,
+            "first init": self.first_init,
             "batch size": self.batch_size,
             "stopping": repr(self.stopping),
             "ground truth": self.ground_truth,

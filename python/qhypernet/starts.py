@@ -23,18 +23,20 @@ _KEEP_UNIFORM = frozenset(PERMUTATIONS + PHASES)
 """Gates that permute outcomes or turn their phases: a uniform distribution stays uniform."""
 
 
-def start(circuit: Circuit, name: str, n_inits: int, seed: int) -> NDArray[np.float64]:
+def start(
+    circuit: Circuit, name: str, n_inits: int, seed: int, first_init: int = 0
+) -> NDArray[np.float64]:
     """Starting parameters, shape (n_inits, P), radians.
 
     Each initialisation draws from a stream of its own, named by seed and position, so the first ten
-    of a hundred are those of ten.
+    of a hundred are those of ten, and ten from ``first_init = 90`` on are the last of them.
 
     Raises:
         ValueError: An unknown name, or "near_uniform" for a circuit in which some qubit has no free
             RX or RY to turn it into a superposition, nor an H.
     """
     _check.choice("start", name, NAMES)
-    around = 2 * _core.uniforms(seed, 0, n_inits, circuit.n_params) - 1
+    around = 2 * _core.uniforms(seed, first_init, n_inits, circuit.n_params) - 1
     if name == "random":
         return math.pi * around
     centre = _uniform(circuit) if name == "near_uniform" else np.zeros(circuit.n_params)

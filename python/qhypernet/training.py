@@ -26,7 +26,19 @@ from qhypernet.stopping import EarlyStopping
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Interrupted", "TrainingResult", "TrainingStep", "train"]
+__all__ = ["DivergedError", "Interrupted", "TrainingResult", "TrainingStep", "train"]
+
+
+class DivergedError(ValueError):
+    """No initialisation is left that has not diverged.
+
+    ``result`` holds what there is: the last parameters that were finite, and the history up to
+    there.
+    """
+
+    def __init__(self, message: str, result: TrainingResult) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,7 @@ def train(
     start: str | ArrayLike = "random",
     prior: BernoulliPrior | None = None,
     seed: int | None = 0,
+    first_init: int = 0,
     batch_size: int | None = None,
     stopping: EarlyStopping | None = None,
     ground_truth: int | None = None,
@@ -103,6 +116,8 @@ def train(
         prior: None is the uniform prior.
         seed: The same seed gives the same bits on any number of threads. None draws one, which the
             result tells.
+        first_init: The first initialisation's number. Starts and shots are named by seed and
+            number, so 6 initialisations from the fourth on are the last of 10, bit for bit.
         batch_size: Points of a step, drawn anew each time and weighted so that the objective's mean
             is that of all points; None takes all. Needs a :class:`Problem`.
         stopping: When an initialisation has trained enough; None trains all steps.
@@ -121,8 +136,8 @@ def train(
         been there.
 
     Raises:
-        ValueError: Arguments that do not fit together, a checkpoint of another training, or no
-            initialisation left that has not diverged.
+        ValueError: Arguments that do not fit together, or a checkpoint of another training.
+        DivergedError: No initialisation is left that has not diverged.
         MemoryError: The simulation does not fit.
         Interrupted: Ctrl-C; the step was finished and, with ``checkpoint``, saved.
 
@@ -182,16 +197,20 @@ def train(
         n_steps=_check.integer("n_steps", n_steps, 1),
         start=start,
         seed=_check.seed(seed),
+        first_init=_check.integer("first_init", first_init, 0, 2**53),
         batch_size=batch_size,
         stopping=stopping,
         ground_truth=ground_truth,
     )
     loop.run(progress, path, callback)
-    if loop.failed.any():
-        warnings.warn(loop.lost(), RuntimeWarning, stacklevel=2)
-    return TrainingResult(
+    result = TrainingResult(
         circuit, loop.params, loop.dataset(), loop.seed, loop.failed, loop.seconds
     )
+    if loop.failed.all():
+        raise DivergedError(loop.all_lost(), result)
+    if loop.failed.any():
+        warnings.warn(loop.lost(), RuntimeWarning, stacklevel=2)
+    return result
 
 
 def _check_batches(size: int, problem: Problem | None, objective: Objective) -> None:

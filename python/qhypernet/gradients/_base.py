@@ -78,5 +78,10 @@ class Gradient(ABC):
         *,
         seed: int,
         step: int,
+        first_init: int = 0,
     ) -> Evaluation:
-        """Evaluates the objective for every row of ``params``, shape (B, P)."""
+        """Evaluates the objective for every row of ``params``, shape (B, P).
+
+        Random numbers of row i come from streams named (seed, ``first_init + i``, step), so that a
+        row has the same in any batch.
+        """

@@ -51,4 +51,6 @@ def _block(
     cotangent -= (q * cotangent).sum(axis=1, keepdims=True)
     gradient = state.gradient(cotangent)
     gradient[lost] = np.nan
-    return q @ term.target.cost, term.weight * np.asarray(value), gradient
+    # Not q @ cost: how a matrix product rounds depends on the other rows, and on BLAS's threads.
+    nll = (q * term.target.cost).sum(axis=1)
+    return nll, term.weight * np.asarray(value), gradient

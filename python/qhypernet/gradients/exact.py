@@ -35,9 +35,10 @@ class Exact(Gradient):
         *,
         seed: int,
         step: int,
+        first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
-        del seed, step
+        del seed, step, first_init
         core = term.objective.divergence
         if not core:
             return from_probabilities(circuit, term, params)

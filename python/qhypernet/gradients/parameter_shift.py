@@ -57,6 +57,7 @@ class ParameterShift(Gradient):
         *,
         seed: int,
         step: int,
+        first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
         del problem
@@ -76,7 +77,7 @@ class ParameterShift(Gradient):
             streams = Streams(
                 seed,
                 step,
-                np.repeat(np.arange(first, first + len(angles)), n_settings),
+                np.repeat(first_init + np.arange(first, first + len(angles)), n_settings),
                 np.tile(np.arange(n_settings), len(angles)),
             )
             batch = angles.reshape(-1, n_gates)

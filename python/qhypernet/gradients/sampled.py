@@ -43,6 +43,7 @@ class Sampled(Gradient):
         *,
         seed: int,
         step: int,
+        first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
         expected, divergence, gradient = _core.evaluate_sampled(
@@ -54,7 +55,7 @@ class Sampled(Gradient):
             term.weight,
             self.shots,
             seed,
-            0,
+            first_init,
             step,
         )
         return Evaluation(expected, term.weight * divergence, gradient)

@@ -71,6 +71,7 @@ class SPSA(Gradient):
         *,
         seed: int,
         step: int,
+        first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
         del problem
@@ -79,11 +80,12 @@ class SPSA(Gradient):
         _core.check_memory(
             f"{2 * n_inits} settings of {self.shots} shots", bytes_a_shot * self.shots
         )
-        directions = _core.directions(seed, step, n_inits, circuit.n_params)
+        directions = _core.directions(seed, step, first_init, n_inits, circuit.n_params)
         directions[:, inactive_parameters(circuit)] = 0.0
         moved = self.step_size * directions
         batch = np.stack([params + moved, params - moved], axis=1).reshape(-1, circuit.n_params)
-        streams = Streams(seed, step, np.repeat(np.arange(n_inits), 2), np.tile([0, 1], n_inits))
+        inits = first_init + np.arange(n_inits)
+        streams = Streams(seed, step, np.repeat(inits, 2), np.tile([0, 1], n_inits))
         bits = self.sampler.sample(circuit, batch, self.shots, streams)
         found = np.array([_samples.estimate(term, rows) for rows in bits]).reshape(n_inits, 2, 2)
         part = found if term.objective.has_expected_nll else found[:, :, 1:]

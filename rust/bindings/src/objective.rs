@@ -135,11 +135,12 @@ pub fn directions<'py>(
     py: Python<'py>,
     seed: u64,
     step: u64,
+    first_init: u64,
     n_inits: usize,
     n: usize,
 ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
     let values = (0..n_inits as u64).flat_map(|i| {
-        let mut rng = generator(seed, Purpose::Directions, i, step);
+        let mut rng = generator(seed, Purpose::Directions, first_init + i, step);
         (0..n).map(move |_| if uniform(&mut rng) < 0.5 { 1.0 } else { -1.0 })
     });
     array(py, values.collect(), &[n_inits, n])
