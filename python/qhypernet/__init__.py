@@ -16,6 +16,8 @@ Example:
     True
 """
 
+from typing import TYPE_CHECKING
+
 from qhypernet import (
     ansatz,
     baselines,
@@ -56,6 +58,9 @@ from qhypernet.stopping import EarlyStopping
 from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import DivergedError, Interrupted, TrainingResult, TrainingStep, train
 
+if TYPE_CHECKING:
+    from qhypernet.estimators import QHNClassifier, QHNRegressor
+
 __all__ = [
     "ELBO",
     "KSD",
@@ -77,6 +82,8 @@ __all__ = [
     "Objective",
     "Prediction",
     "Problem",
+    "QHNClassifier",
+    "QHNRegressor",
     "Regression",
     "Renyi",
     "RootMMD",
@@ -109,3 +116,16 @@ __all__ = [
     "set_num_threads",
     "train",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The estimators, for which scikit-learn is imported: most of a second that others save."""
+    if name in ("QHNClassifier", "QHNRegressor"):
+        from qhypernet import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

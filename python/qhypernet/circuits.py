@@ -55,6 +55,10 @@ class Circuit:
     def __repr__(self) -> str:
         return f"<Circuit: {self.n_qubits} qubits, {self.n_params} parameters, {len(self)} gates>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The core's half is built again, so that circuits can be sent to other processes.
+        return _circuit, (self.n_qubits, self.n_params, self._core.instructions())
+
     def __len__(self) -> int:
         return len(self._core.instructions())
 
@@ -287,3 +291,14 @@ class State:
 
     def _shaped(self, array: NDArray[Number]) -> NDArray[Number]:
         return array if self._batched else array[0]
+
+
+def _circuit(
+    n_qubits: int,
+    n_params: int,
+    instructions: list[tuple[str, list[int], int | None, float | None]],
+) -> Circuit:
+    circuit = Circuit(n_qubits, n_params)
+    for gate, qubits, param, angle in instructions:
+        circuit._core.append(gate, list(qubits), param, angle)
+    return circuit

@@ -70,6 +70,11 @@ class BinaryNetwork:
             self.noise,
         )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The core's half is built again, so that networks can be sent to other processes.
+        values = self.logit_scale, self.likelihood, self.noise
+        return _network, (self.layers, self.activation, self.bias, *values)
+
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.layers))
         bias = "" if self.bias else ", no bias"
@@ -118,14 +123,44 @@ class BinaryNetwork:
         x = self._features(X)
         return self._core.log_likelihood(self._bits(bits), x, self.check_targets(y, len(x)))
 
-    def log_likelihood_table(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+    def log_likelihood_table(
+        self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """The log-likelihood of all 2**n_weights networks in nats, by outcome index.
+
+        Args:
+            X: D points, shape (D, inputs).
+            y: Labels or targets as :meth:`log_likelihood` takes them.
+            sample_weight: Factors of the points' log-likelihoods, at least 0, shape (D,): a point
+                of weight 2 counts as two points. None is 1 for all. Points of equal weight are
+                evaluated together, so a few distinct weights cost no more than none.
 
         Raises:
             MemoryError: The table does not fit.
+
+        Example:
+            >>> import qhypernet as qh
+            >>> net = qh.BinaryNetwork((1, 1), bias=False)
+            >>> net.log_likelihood_table([[1.0], [2.0]], [1, 0], sample_weight=[2.0, 0.0]).round(3)
+            array([-0.627, -2.627])
         """
         x = self._features(X)
-        return self._core.log_likelihood_table(x, self.check_targets(y, len(x)))
+        targets = self.check_targets(y, len(x))
+        if sample_weight is None:
+            return self._core.log_likelihood_table(x, targets)
+        weights = _check.floats("sample_weight", sample_weight, shape=f"({len(x)},)")
+        if weights.shape != (len(x),):
+            raise ValueError(f"sample_weight: expected shape ({len(x)},), got {weights.shape}")
+        if weights.min() < 0 or not weights.any():
+            raise ValueError(
+                "sample_weight: expected numbers of at least 0 that are not all zero, "
+                f"got {weights.min():g} to {weights.max():g}"
+            )
+        table = np.zeros(1)
+        for weight in np.unique(weights[weights > 0]):
+            members = weights == weight
+            table = table + weight * self._core.log_likelihood_table(x[members], targets[members])
+        return table
 
     def averages(
         self, X: ArrayLike, q: ArrayLike, bits: ArrayLike | None = None
@@ -187,3 +222,16 @@ class BinaryNetwork:
         if self.n_classes and wrong.size:
             raise ValueError(f"y: expected labels 0..{self.n_classes - 1}, got {wrong[0]:g}")
         return values
+
+
+def _network(
+    layers: tuple[int, ...],
+    activation: str,
+    bias: bool,
+    logit_scale: float,
+    likelihood: str,
+    noise: float,
+) -> BinaryNetwork:
+    return BinaryNetwork(
+        layers, activation, bias, logit_scale=logit_scale, likelihood=likelihood, noise=noise
+    )

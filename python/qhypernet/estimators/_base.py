@@ -1,0 +1,280 @@
+"""What classifier and regressor have in common: from a table to samples of trained networks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from qhypernet import _check, _core, ansatz, gradients, training
+from qhypernet._logs import entropy_terms
+from qhypernet.circuits import Circuit
+from qhypernet.estimators import _evidence, _features
+from qhypernet.gradients import Gradient
+from qhypernet.gradients._base import Term
+from qhypernet.gradients._samples import estimate
+from qhypernet.networks import BinaryNetwork
+from qhypernet.objectives import OBJECTIVES, Objective, Target
+from qhypernet.optimizers import Adam
+from qhypernet.priors import BernoulliPrior
+from qhypernet.samplers import Sampler, StatevectorSampler, Streams
+from qhypernet.schedules import Schedule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Features: TypeAlias = "ArrayLike | pd.DataFrame"
+Floats = NDArray[np.float64]
+
+ROWS: dict[str, Any] = {"dtype": np.float64, "order": "C"}
+"""Tables of pandas come column by column, but the core reads rows."""
+
+_AUTO_WEIGHTS = 16
+"""Binary weights that ``n_components="auto"`` stays within."""
+_MOST_WEIGHTS = 30
+_TRAINING_VECTORS = 5.0
+"""Complex vectors of 2**n entries that training with exact gradients holds."""
+
+_ANSATZES = ("hardware_efficient", "brickwork", "sign_symmetric")
+_WEIGHTS: dict[str, Schedule] = {"elbo": Schedule(50, 1), "selbo": Schedule(3000, 30)}
+"""Weights of objectives that are annealed unless another is given."""
+
+
+class Uncertainty(NamedTuple):
+    """How uncertain a prediction is and why, each of shape (D,): total = aleatoric + epistemic.
+
+    For classes these are entropies in nats, for regression variances in the target's units squared.
+    """
+
+    total: Floats
+    """Of the posterior predictive."""
+    aleatoric: Floats
+    """What single networks leave open on average: noise that more data cannot remove."""
+    epistemic: Floats
+    """What the networks disagree on: what more data removes."""
+
+
+class Hypernetwork(BaseEstimator):  # type: ignore[misc]
+    """The parameters that classifier and regressor share, and training."""
+
+    hidden: int | Sequence[int]
+    activation: str
+    bias: bool
+    logit_scale: float | None
+    standardize: bool
+    n_components: int | str | None
+    ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit]
+    n_layers: int
+    objective: str | Objective
+    weight: float | Schedule | None
+    p_plus: float
+    n_inits: int
+    n_steps: int
+    learning_rate: float | Schedule
+    start: str
+    gradient: str | Gradient | None
+    shots: int | None
+    sampler: Sampler | None
+    n_samples: int
+    random_state: int | np.random.RandomState | None
+    verbose: bool
+
+    def _checked_weights(self, sample_weight: ArrayLike | None, X: Floats) -> Floats | None:
+        if sample_weight is None:
+            return None
+        weights: Floats = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weights.any():
+            raise ValueError("sample_weight: expected weights that are not all zero")
+        return weights
+
+    def _train(
+        self, X: Floats, y: Floats, weights: Floats | None, likelihood: str, n_outputs: int
+    ) -> None:
+        """Trains on features and encoded targets, and stores samples of the best distribution."""
+        counts = np.ones(len(X)) if weights is None else weights
+        n_components = self._n_components(X.shape[1], n_outputs)
+        self.projection_ = _features.fit(
+            X, counts, standardize=bool(self.standardize), n_components=n_components
+        )
+        inputs = self.projection_(X)
+        net = self._network(inputs.shape[1], likelihood, n_outputs)
+        self._check_size(net, X.shape[1])
+        prior = BernoulliPrior(net.n_weights, self.p_plus)
+        net, table = _evidence.choose(
+            net,
+            inputs,
+            y,
+            weights,
+            prior,
+            logit_scale=self.logit_scale,
+            noise=getattr(self, "noise", None),
+        )
+        objective = self._objective()
+        n_samples = _check.integer("n_samples", self.n_samples, 2)
+        seed = self._seed()
+        result = training.train(
+            self._circuit(net),
+            table,
+            objective,
+            n_inits=self.n_inits,
+            n_steps=self.n_steps,
+            optimizer=Adam(self.learning_rate),
+            gradient=self._gradient(objective),
+            start=self.start,
+            prior=prior,
+            seed=seed,
+            progress=bool(self.verbose),
+        )
+        sampler = self.sampler or StatevectorSampler()
+        if self.sampler is None:
+            self.criterion_ = _minus_elbo(result, table, prior)
+        else:
+            # Fresh shots of every start judge it; those of the best one are kept.
+            bits = _shots(sampler, result, np.arange(len(result.params)), n_samples)
+            term = Term(objective, Target(-table, prior), _last_weight(objective, self.n_steps))
+            self.criterion_ = np.array([sum(estimate(term, own)) for own in bits])
+        self.criterion_[result.failed] = np.inf
+        self.best_init_ = int(np.argmin(self.criterion_))
+        if self.sampler is None:
+            kept = _shots(sampler, result, np.array([self.best_init_]), n_samples)[0]
+        else:
+            kept = bits[self.best_init_]
+        self.networks_, counted = np.unique(kept, axis=0, return_counts=True)
+        self.network_weights_ = counted / n_samples
+        self.network_, self.circuit_ = net, result.circuit
+        self.params_, self.history_ = result.params, result.history
+        self.seed_ = result.seed
+        self.n_iter_ = result.history.sizes["step"]
+
+    def _inputs(self, X: Features) -> Floats:
+        """The network's inputs for new points, shape (D, inputs)."""
+        check_is_fitted(self)
+        features: Floats = validate_data(self, X, reset=False, **ROWS)
+        return self.projection_(features)
+
+    def _predictive(self, X: Features) -> tuple[Floats, Floats, Floats]:
+        """Averages over the stored networks: mean, votes or second moment, aleatoric part."""
+        inputs = self._inputs(X)
+        weights = self.network_weights_[None]
+        parts = self.network_._core.predictive(self.networks_, weights, 1, inputs)
+        return parts[0][0], parts[1][0], parts[2][0]
+
+    def _network(self, n_inputs: int, likelihood: str, n_outputs: int) -> BinaryNetwork:
+        hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else self.hidden
+        return BinaryNetwork(
+            (n_inputs, *hidden, n_outputs), self.activation, self.bias, likelihood=likelihood
+        )
+
+    def _n_components(self, n_features: int, n_outputs: int) -> int | None:
+        """How many components to project onto; None for none."""
+        if self.n_components is None:
+            return None
+        if self.n_components != "auto":
+            if isinstance(self.n_components, str):
+                raise ValueError(
+                    f"n_components: expected a number, None or 'auto', got {self.n_components!r}"
+                )
+            return _check.integer("n_components", self.n_components, 1)
+        sizes = [
+            self._network(n, "gaussian", n_outputs).n_weights for n in range(1, n_features + 1)
+        ]
+        if sizes[-1] <= _AUTO_WEIGHTS:
+            return None
+        kept = max(1, sum(size <= _AUTO_WEIGHTS for size in sizes))
+        warnings.warn(
+            f"X has {n_features} features, for which the network would have {sizes[-1]} binary "
+            f"weights, one qubit each: they are projected onto {kept} principal components. Set "
+            "n_components to choose how many, or to None to keep all features.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return kept
+
+    def _check_size(self, net: BinaryNetwork, n_features: int) -> None:
+        """Refuses networks whose weights no statevector here can hold, before any work is done."""
+        vectors = _core.available_memory() / (16 * _TRAINING_VECTORS)
+        most = min(_MOST_WEIGHTS, int(math.log2(vectors)))
+        if net.n_weights > most:
+            sizes = "-".join(map(str, net.layers))
+            raise ValueError(
+                f"the network {sizes} for n_features={n_features} has {net.n_weights} binary "
+                f"weights, one qubit each, but a statevector of at most {most} qubits fits here; "
+                "lower n_components or the number of hidden units, or set bias=False"
+            )
+
+    def _objective(self) -> Objective:
+        if isinstance(self.objective, Objective):
+            if self.weight is not None:
+                raise ValueError(
+                    f"weight: expected None with {self.objective!r}, which has its own, "
+                    f"got {self.weight!r}"
+                )
+            return self.objective
+        name = _check.choice("objective", self.objective, OBJECTIVES)
+        kind = OBJECTIVES[name]
+        weight = _WEIGHTS.get(name) if self.weight is None else self.weight
+        if weight is None:
+            return kind()
+        if name == "mle":
+            raise ValueError(f"weight: expected None with 'mle', which has none, got {weight!r}")
+        return kind(**{"beta" if name == "elbo" else "weight": weight})
+
+    def _gradient(self, objective: Objective) -> Gradient:
+        """The one that was asked for; with a sampler, one that needs nothing but samples."""
+        if isinstance(self.gradient, Gradient):
+            return gradients.chosen(self.gradient, self.shots, objective)
+        if self.sampler is None:
+            default = "exact" if self.shots is None else "sampled"
+            return gradients.chosen(self.gradient or default, self.shots, objective)
+        found = gradients.chosen(self.gradient or "spsa", self.shots or 1000, objective)
+        if not isinstance(found, gradients.ParameterShift | gradients.SPSA):
+            raise ValueError(
+                "gradient: expected 'parameter_shift' or 'spsa' with a sampler, "
+                f"got {self.gradient!r}"
+            )
+        return type(found)(found.shots, sampler=self.sampler)
+
+    def _circuit(self, net: BinaryNetwork) -> Circuit:
+        if isinstance(self.ansatz, Circuit):
+            return self.ansatz
+        if callable(self.ansatz):
+            return self.ansatz(net)
+        name = _check.choice("ansatz", self.ansatz, _ANSATZES)
+        if name == "sign_symmetric":
+            return ansatz.sign_symmetric(net, self.n_layers)
+        build = ansatz.brickwork if name == "brickwork" else ansatz.hardware_efficient
+        return build(net.n_weights, self.n_layers)
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, np.random.RandomState):
+            return int(self.random_state.randint(2**31 - 1))
+        return _check.seed(self.random_state)
+
+
+def _shots(
+    sampler: Sampler, result: training.TrainingResult, inits: NDArray[np.int64], shots: int
+) -> NDArray[np.uint8]:
+    """Fresh bits of trained starts, shape (len(inits), shots, n)."""
+    # Training's last step is one less: these streams are nobody else's.
+    streams = Streams(result.seed, result.history.sizes["step"], inits, 0 * inits)
+    return sampler.sample(result.circuit, result.params[inits], shots, streams)
+
+
+def _minus_elbo(result: training.TrainingResult, table: Floats, prior: BernoulliPrior) -> Floats:
+    """``E_q[C] + KL(q || prior)`` of every start in nats, exactly, shape (n_inits,)."""
+    log_joint = table + prior.log_probabilities()
+    blocks = [entropy_terms(q).sum(axis=1) - q @ log_joint for q in result.distributions()]
+    return np.concatenate(blocks)
+
+
+def _last_weight(objective: Objective, n_steps: int) -> float:
+    weight = objective.weight
+    return weight.at(n_steps - 1, n_steps) if isinstance(weight, Schedule) else weight
