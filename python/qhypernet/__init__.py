@@ -59,7 +59,7 @@ from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import DivergedError, Interrupted, TrainingResult, TrainingStep, train
 
 if TYPE_CHECKING:
-    from qhypernet.estimators import QHNClassifier, QHNRegressor
+    from qhypernet.estimators import QHNClassifier, QHNRegressor, load
 
 __all__ = [
     "ELBO",
@@ -102,6 +102,7 @@ __all__ = [
     "evaluation",
     "exact_posterior",
     "gradients",
+    "load",
     "mmd2",
     "mmd2_exact",
     "mmd2_to_prior",
@@ -120,7 +121,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """The estimators, for which scikit-learn is imported: most of a second that others save."""
-    if name in ("QHNClassifier", "QHNRegressor"):
+    if name in ("QHNClassifier", "QHNRegressor", "load"):
         from qhypernet import estimators
 
         return getattr(estimators, name)

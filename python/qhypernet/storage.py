@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qhypernet import _core
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -72,7 +74,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
+        _check_self_contained(path)
         with xr.open_dataset(path, engine="h5netcdf") as file:
+            _core.check_memory(f"{path}", file.nbytes)
             dataset = file.load()
     except Exception as error:
         raise ValueError(f"{path}: expected a result file of qhypernet, got {error}") from error
@@ -83,6 +87,25 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 _DIGEST = "sha256"
+_OWN_FILTERS = {1, 2, 3}
+"""HDF5's numbers of deflate, shuffle and Fletcher's checksum, which it has built in."""
+
+
+def _check_self_contained(path: str | os.PathLike[str]) -> None:
+    """Refuses HDF5 that asks for other files or for plug-ins, which are libraries that it loads."""
+    import h5py
+
+    with h5py.File(path) as file:
+        for name in file:
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"a link, {name}, to another place")
+            variable = file[name]
+            if not isinstance(variable, h5py.Dataset):
+                raise ValueError(f"{name}, which is not an array")
+            properties = variable.id.get_create_plist()
+            filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+            if variable.external or variable.is_virtual or not filters <= _OWN_FILTERS:
+                raise ValueError(f"{name}, whose numbers are not in the file as they should be")
 
 
 def _digest(dataset: xr.Dataset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -84,6 +85,27 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
     n_samples: int
     random_state: int | np.random.RandomState | None
     verbose: bool
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the fitted model to one file, which :func:`qhypernet.load` reads.
+
+        The file is NetCDF with a version inside, and whole or not there at all; nothing is pickled.
+        Objects of one's own, such as a device or a function as ansatz, are named in it only.
+
+        Example:
+            >>> import tempfile, pathlib, qhypernet as qh
+            >>> data = qh.datasets.moons()
+            >>> model = qh.QHNClassifier(n_steps=10).fit(data.X_train, data.y_train)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save(pathlib.Path(folder) / "moons.nc")
+            ...     again = qh.load(pathlib.Path(folder) / "moons.nc")
+            >>> bool((again.predict(data.X_test) == model.predict(data.X_test)).all())
+            True
+        """
+        check_is_fitted(self)
+        from qhypernet.estimators import _file
+
+        _file.save(self, path)
 
     def _checked_weights(self, sample_weight: ArrayLike | None, X: Floats) -> Floats | None:
         if sample_weight is None:

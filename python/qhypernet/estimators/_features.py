@@ -76,7 +76,8 @@ def fit(X: Floats, weights: Floats, *, standardize: bool, n_components: int | No
     # An eigenvector's sign is free: its largest entry is made positive.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
     spread = np.sqrt(np.where(variances[real] > 0, variances[real], 1.0))
-    return Projection(mean + scale * centre, scale, directions * np.sign(largest) / spread)
+    components = np.ascontiguousarray(directions * np.sign(largest) / spread)
+    return Projection(mean + scale * centre, scale, components)
 
 
 def moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:

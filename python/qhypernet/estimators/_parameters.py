@@ -1,0 +1,83 @@
+"""Estimator parameters as JSON and back: plain values, and objects that values describe in full."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+
+from qhypernet.circuits import Circuit, Instruction
+from qhypernet.kernels import HammingKernel
+from qhypernet.objectives import OBJECTIVES, Objective
+from qhypernet.schedules import Schedule
+
+
+class Lost(str):
+    """The ``repr`` of an object that no file can hold, such as a device or a function."""
+
+
+def encoded(value: Any) -> Any:
+    """What JSON can hold of a parameter; ``{"lost": repr}`` where that is not enough."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [encoded(part) for part in value]}
+    if isinstance(value, Schedule):
+        return {"schedule": dataclasses.asdict(value)}
+    if isinstance(value, HammingKernel):
+        return {"kernel": list(value.bandwidths)}
+    if isinstance(value, Circuit):
+        return {"circuit": of_circuit(value)}
+    if isinstance(value, Objective) and OBJECTIVES.get(value.name) is type(value):
+        names = inspect.signature(type(value)).parameters
+        arguments = {name: encoded(getattr(value, name)) for name in names}
+        return {"objective": value.name, "arguments": arguments}
+    return {"lost": repr(value)}
+
+
+def decoded(value: Any) -> Any:
+    """The parameter that :func:`encoded` described; :class:`Lost` for what it could not."""
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"tuple": parts}:
+            return tuple(decoded(part) for part in parts)
+        case {"list": parts}:
+            return [decoded(part) for part in parts]
+        case {"schedule": fields}:
+            return Schedule(**fields)
+        case {"kernel": bandwidths}:
+            return HammingKernel(bandwidths)
+        case {"circuit": described}:
+            return to_circuit(described)
+        case {"objective": name, "arguments": arguments}:
+            return OBJECTIVES[name](**{k: decoded(v) for k, v in arguments.items()})
+        case {"lost": text}:
+            return Lost(text)
+    raise ValueError(f"expected a parameter, got {value!r}")
+
+
+def of_circuit(circuit: Circuit) -> dict[str, Any]:
+    """A circuit gate by gate."""
+    gates = [[g.gate, list(g.qubits), g.param, g.angle] for g in circuit]
+    return {"n_qubits": circuit.n_qubits, "n_params": circuit.n_params, "gates": gates}
+
+
+def to_circuit(described: dict[str, Any]) -> Circuit:
+    """The circuit that :func:`of_circuit` described.
+
+    Raises:
+        ValueError: A gate or a qubit that does not exist.
+    """
+    circuit = Circuit(described["n_qubits"], described["n_params"])
+    for gate, qubits, param, angle in described["gates"]:
+        step = Instruction(gate, tuple(qubits), param, angle)
+        circuit.append(step.gate, *step.qubits, param=step.param, angle=step.angle)
+    if circuit.n_params != described["n_params"]:
+        raise ValueError(f"expected {described['n_params']} parameters, got {circuit.n_params}")
+    return circuit
