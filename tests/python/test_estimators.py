@@ -65,8 +65,8 @@ def test_the_start_with_the_best_exact_elbo_is_kept() -> None:
     posterior = qh.exact_posterior(model.network_.log_likelihood_table(inputs, MOONS.y_train))
     q = model.circuit_.simulate(model.params_).probabilities()
     kl = posterior.kl_from(q)
-    # -ELBO = KL(q || posterior) - log p(D)
-    np.testing.assert_allclose(model.criterion_, kl - posterior.log_evidence, rtol=1e-9)
+    # ELBO = log p(D) - KL(q || posterior)
+    np.testing.assert_allclose(model.scores_, posterior.log_evidence - kl, rtol=1e-9)
     assert model.best_init_ == kl.argmin()
     assert kl.max() > kl.min() + 1
     # 200 draws: the standard error of a frequency is at most 0.5 / sqrt(200), taken 5 times.
@@ -202,9 +202,9 @@ def test_a_device_that_has_samples_only_is_enough(gradient: str | None) -> None:
         **QUICK | {"n_steps": 30, "n_inits": 3, "shots": 50}, n_layers=1, **asked
     )
     model.fit(MOONS.X_train, MOONS.y_train)
-    # In the end every start is measured once more, and the best one's shots are kept.
-    assert {shots for _, shots in device.jobs[:-1]} == {50}
-    assert device.jobs[-1] == (3, 200)
+    # In the end every start is measured once more, and then the best one.
+    assert {shots for _, shots in device.jobs[:-2]} == {50}
+    assert device.jobs[-2:] == [(3, 200), (1, 200)]
     assert model.score(MOONS.X_test, MOONS.y_test) > 0.75
     q = model.circuit_.simulate(model.params_).probabilities()
     inputs = StandardScaler().fit_transform(MOONS.X_train)
@@ -213,7 +213,7 @@ def test_a_device_that_has_samples_only_is_enough(gradient: str | None) -> None:
     exact = [own @ cost + 30 * qh.mmd2_exact(own, np.full(8, 1 / 8), kernel) for own in q]
     # Five standard errors of the mean cost of 200 shots, and as much for the smaller MMD^2.
     bound = 10 * np.sqrt(((q @ cost**2) - (q @ cost) ** 2).max() / 200)
-    np.testing.assert_allclose(model.criterion_, exact, atol=bound + 1)
+    np.testing.assert_allclose(-model.scores_, exact, atol=bound + 1)
     with pytest.raises(ValueError, match="a device does not know log q"):
         clone(model).set_params(objective="elbo").fit(MOONS.X_train, MOONS.y_train)
 
@@ -300,3 +300,11 @@ def test_other_features_are_refused() -> None:
     model = fitted()
     with pytest.raises(ValueError, match="X has 3 features, but QHNClassifier is expecting 2"):
         model.predict(np.zeros((1, 3)))
+
+
+def test_training_can_be_followed_and_stopped() -> None:
+    seen = []
+    model = fitted(callback=lambda step: bool(seen.append(step.step)) or step.step >= 7)
+    assert model.n_iter_ == len(seen) < 40
+    stopped = fitted(weight=1.0, n_steps=2000, stopping=qh.EarlyStopping(patience=20))
+    assert 20 < stopped.n_iter_ < 2000

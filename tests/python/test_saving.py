@@ -52,7 +52,7 @@ def test_a_loaded_classifier_is_the_one_that_was_saved(
     assert np.array_equal(again.predict(DATA.X_test), model.predict(DATA.X_test))
     assert again.circuit_.fingerprint == model.circuit_.fingerprint
     assert again.history_.identical(model.history_)
-    for name in ("params_", "criterion_", "networks_", "network_weights_"):
+    for name in ("params_", "scores_", "networks_", "network_weights_"):
         assert np.array_equal(getattr(again, name), getattr(model, name))
     for name in ("seed_", "n_iter_", "best_init_", "n_features_in_"):
         assert getattr(again, name) == getattr(model, name)

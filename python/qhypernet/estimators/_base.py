@@ -14,18 +14,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from qhypernet import _check, _core, ansatz, gradients, training
-from qhypernet._logs import entropy_terms
+from qhypernet._loop import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.estimators import _evidence, _features
 from qhypernet.gradients import Gradient
-from qhypernet.gradients._base import Term
-from qhypernet.gradients._samples import estimate
 from qhypernet.networks import BinaryNetwork
-from qhypernet.objectives import OBJECTIVES, Objective, Target
+from qhypernet.objectives import OBJECTIVES, Objective
 from qhypernet.optimizers import Adam
 from qhypernet.priors import BernoulliPrior
 from qhypernet.samplers import Sampler, StatevectorSampler, Streams
 from qhypernet.schedules import Schedule
+from qhypernet.selection import select
+from qhypernet.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +83,8 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
     shots: int | None
     sampler: Sampler | None
     n_samples: int
+    stopping: EarlyStopping | None
+    callback: Callback | None
     random_state: int | np.random.RandomState | None
     verbose: bool
 
@@ -141,7 +143,6 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         )
         objective = self._objective()
         n_samples = _check.integer("n_samples", self.n_samples, 2)
-        seed = self._seed()
         result = training.train(
             self._circuit(net),
             table,
@@ -152,29 +153,35 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             gradient=self._gradient(objective),
             start=self.start,
             prior=prior,
-            seed=seed,
+            seed=self._seed(),
+            stopping=self.stopping,
+            callback=self.callback,
             progress=bool(self.verbose),
         )
+        if self.sampler is None:
+            selection = select(result, table, prior=prior)
+        else:
+            selection = select(
+                result,
+                table,
+                prior=prior,
+                objective=objective,
+                shots=n_samples,
+                sampler=self.sampler,
+                seed=result.seed,
+            )
+        self.scores_, self.best_init_ = selection.scores, selection.init
+        best = np.array([selection.init])
+        # No step of the training has this number: these shots are fresh.
+        streams = Streams(result.seed, self.n_steps, best, 0 * best)
         sampler = self.sampler or StatevectorSampler()
-        if self.sampler is None:
-            self.criterion_ = _minus_elbo(result, table, prior)
-        else:
-            # Fresh shots of every start judge it; those of the best one are kept.
-            bits = _shots(sampler, result, np.arange(len(result.params)), n_samples)
-            term = Term(objective, Target(-table, prior), _last_weight(objective, self.n_steps))
-            self.criterion_ = np.array([sum(estimate(term, own)) for own in bits])
-        self.criterion_[result.failed] = np.inf
-        self.best_init_ = int(np.argmin(self.criterion_))
-        if self.sampler is None:
-            kept = _shots(sampler, result, np.array([self.best_init_]), n_samples)[0]
-        else:
-            kept = bits[self.best_init_]
+        kept = sampler.sample(result.circuit, result.params[best], n_samples, streams)[0]
         self.networks_, counted = np.unique(kept, axis=0, return_counts=True)
         self.network_weights_ = counted / n_samples
         self.network_, self.circuit_ = net, result.circuit
         self.params_, self.history_ = result.params, result.history
         self.seed_ = result.seed
-        self.n_iter_ = result.history.sizes["step"]
+        self.n_iter_ = int(result.history["steps_taken"].max())
 
     def _inputs(self, X: Features) -> Floats:
         """The network's inputs for new points, shape (D, inputs)."""
@@ -279,24 +286,3 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         if isinstance(self.random_state, np.random.RandomState):
             return int(self.random_state.randint(2**31 - 1))
         return _check.seed(self.random_state)
-
-
-def _shots(
-    sampler: Sampler, result: training.TrainingResult, inits: NDArray[np.int64], shots: int
-) -> NDArray[np.uint8]:
-    """Fresh bits of trained starts, shape (len(inits), shots, n)."""
-    # Training's last step is one less: these streams are nobody else's.
-    streams = Streams(result.seed, result.history.sizes["step"], inits, 0 * inits)
-    return sampler.sample(result.circuit, result.params[inits], shots, streams)
-
-
-def _minus_elbo(result: training.TrainingResult, table: Floats, prior: BernoulliPrior) -> Floats:
-    """``E_q[C] + KL(q || prior)`` of every start in nats, exactly, shape (n_inits,)."""
-    log_joint = table + prior.log_probabilities()
-    blocks = [entropy_terms(q).sum(axis=1) - q @ log_joint for q in result.distributions()]
-    return np.concatenate(blocks)
-
-
-def _last_weight(objective: Objective, n_steps: int) -> float:
-    weight = objective.weight
-    return weight.at(n_steps - 1, n_steps) if isinstance(weight, Schedule) else weight

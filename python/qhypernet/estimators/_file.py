@@ -3,7 +3,7 @@
 Format 1. Attributes: ``format``, ``format_version``, ``estimator``, ``qhypernet`` (the version that
 wrote it), and in JSON ``parameters``, ``network``, ``circuit`` and ``fitted``. Variables:
 ``networks`` (sample, weight) of bits and their ``network_weights``, the trained angles ``params``,
-the ``criterion`` of each initialisation, the features' ``mean``, ``scale`` and, if there are any,
+the ``scores`` of each initialisation, the features' ``mean``, ``scale`` and, if there are any,
 ``components`` (feature, component), and training's history as ``history_...``. Any NetCDF or HDF5
 reader opens it.
 """
@@ -58,7 +58,7 @@ def save(model: Hypernetwork, path: str | os.PathLike[str]) -> None:
         networks=(("sample", "weight"), model.networks_),
         network_weights=(("sample",), model.network_weights_),
         params=(("init", "param"), model.params_),
-        criterion=(("init",), model.criterion_),
+        scores=(("init",), model.scores_),
         mean=(("feature",), projection.mean),
         scale=(("feature",), projection.scale),
     )
@@ -129,7 +129,7 @@ def _restored(dataset: xr.Dataset) -> tuple[Hypernetwork, dict[str, str]]:
         model.circuit_.n_params,
     ):
         raise ValueError(f"params: expected those of {model.circuit_}, got {model.params_.shape}")
-    model.criterion_ = np.asarray(values["criterion"], dtype=np.float64)
+    model.scores_ = np.asarray(values["scores"], dtype=np.float64)
 
     fitted = parts["fitted"]
     for name in _SCALARS:

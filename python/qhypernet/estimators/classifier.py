@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from qhypernet._logs import entropy_terms
+from qhypernet._loop import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.estimators._base import ROWS, Features, Floats, Hypernetwork, Uncertainty
 from qhypernet.gradients import Gradient
@@ -18,6 +19,7 @@ from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import Objective
 from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
 
 
 class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
@@ -55,6 +57,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         sampler: A device or simulator that has samples only (:mod:`qhypernet.samplers`); it needs
             an objective such as "selbo". None is the exact simulation.
         n_samples: Networks that are drawn from the trained distribution and stored.
+        stopping: When an initialisation has trained enough; None trains all steps.
+        callback: Called with a :class:`TrainingStep` after each step; True ends training.
         random_state: An integer, a ``RandomState``, or None for a new seed, which ``seed_`` tells.
         verbose: Whether to show a progress bar.
 
@@ -66,8 +70,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         circuit_: The :class:`Circuit`.
         params_: Trained angles of all initialisations, shape (n_inits, P).
         history_: Training's history, an xarray Dataset.
-        criterion_: What initialisations were compared by, lower is better, shape (n_inits,): minus
-            the ELBO, or the objective, in nats; infinite for one that diverged.
+        scores_: What initialisations were compared by in nats, higher is better, shape (n_inits,):
+            the ELBO, or minus the objective; NaN for one that diverged.
         best_init_: The initialisation whose networks are stored.
         projection_: From features to the network's inputs.
         n_features_in_, feature_names_in_, n_iter_, seed_: As everywhere.
@@ -104,6 +108,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         shots: int | None = None,
         sampler: Sampler | None = None,
         n_samples: int = 1000,
+        stopping: EarlyStopping | None = None,
+        callback: Callback | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -126,6 +132,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         self.shots = shots
         self.sampler = sampler
         self.n_samples = n_samples
+        self.stopping = stopping
+        self.callback = callback
         self.random_state = random_state
         self.verbose = verbose
 

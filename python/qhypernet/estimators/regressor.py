@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
+from qhypernet._loop import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.estimators import _features
 from qhypernet.estimators._base import ROWS, Features, Floats, Hypernetwork, Uncertainty
@@ -18,6 +19,7 @@ from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import Objective
 from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
 
 
 class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
@@ -51,12 +53,14 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         shots: Measurements of a gradient that measures.
         sampler: A device or simulator that has samples only.
         n_samples: Networks that are drawn and stored.
+        stopping: When an initialisation has trained enough.
+        callback: Called with a :class:`TrainingStep` after each step.
         random_state: An integer, a ``RandomState``, or None for a new seed.
         verbose: Whether to show a progress bar.
 
     Attributes:
         target_mean_, target_scale_: Of the targets, in their units.
-        networks_, network_weights_, network_, circuit_, params_, history_, criterion_, best_init_,
+        networks_, network_weights_, network_, circuit_, params_, history_, scores_, best_init_,
             projection_, n_features_in_, feature_names_in_, n_iter_, seed_: As of the classifier.
 
     Example:
@@ -91,6 +95,8 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         shots: int | None = None,
         sampler: Sampler | None = None,
         n_samples: int = 1000,
+        stopping: EarlyStopping | None = None,
+        callback: Callback | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -114,6 +120,8 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         self.shots = shots
         self.sampler = sampler
         self.n_samples = n_samples
+        self.stopping = stopping
+        self.callback = callback
         self.random_state = random_state
         self.verbose = verbose
 
