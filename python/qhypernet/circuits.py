@@ -5,24 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, _core
 
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
 Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One gate of a circuit: its angle is parameter ``param``, or fixed at ``angle`` radians."""
+    """One gate of a circuit.
+
+    Its angle is ``scale`` times parameter ``param``, or fixed at ``angle`` radians.
+    """
 
     gate: str
     qubits: tuple[int, ...]
     param: int | None = None
     angle: float | None = None
+    scale: float = 1.0
 
 
 class Circuit:
@@ -63,8 +70,8 @@ class Circuit:
         return len(self._core.instructions())
 
     def __iter__(self) -> Iterator[Instruction]:
-        for gate, qubits, param, angle in self._core.instructions():
-            yield Instruction(gate, tuple(qubits), param, angle)
+        for gate, qubits, param, angle, scale in self._core.instructions():
+            yield Instruction(gate, tuple(qubits), param, angle, scale)
 
     @property
     def n_qubits(self) -> int:
@@ -174,17 +181,22 @@ class Circuit:
         *qubits: int,
         param: int | None = None,
         angle: float | None = None,
+        scale: float = 1.0,
     ) -> int | None:
         """Appends a gate by its name, as the method of that name does.
 
+        With a ``scale`` other than 1 the gate's angle is that many times the parameter: a
+        controlled rotation, for one, is made of rotations by half its angle.
+
         Raises:
             ValueError: No such gate (near names are shown), a wrong number of qubits, a qubit that
-                does not exist or comes twice, or an angle for a gate that has none.
+                does not exist or comes twice, an angle for a gate that has none, or a scale for a
+                gate without a parameter.
         """
         names = {row[0]: row[2] is not None for row in _core.gate_table()}
         if names[_check.choice("gate", gate, names)]:
-            return self._rotate(gate, qubits, param, angle)
-        if param is not None or angle is not None:
+            return self._rotate(gate, qubits, param, angle, _check.number("scale", scale))
+        if param is not None or angle is not None or scale != 1:
             raise ValueError(f"angle: expected no angle for gate {gate}, got one")
         self._append(gate, *qubits)
         return None
@@ -213,21 +225,101 @@ class Circuit:
         batch = len(values) if values.ndim == 2 else 1
         return State(self, self._core.simulate(values, batch, single), batched=values.ndim == 2)
 
+    def to_qiskit(self, params: ArrayLike | None = None) -> QuantumCircuit:
+        """The same circuit in Qiskit, with one ``ParameterVector`` or with angles filled in.
+
+        Qubit i is Qiskit's qubit i. A parameter that no gate has is not in Qiskit's circuit. Needs
+        the extra "ibm".
+
+        Args:
+            params: Angles in radians, shape (P,); None leaves them free.
+
+        Example:
+            >>> import qhypernet as qh
+            >>> qh.ansatz.hardware_efficient(2, 1).to_qiskit().num_parameters
+            4
+        """
+        from qhypernet.interop.qiskit import to_qiskit
+
+        return to_qiskit(self, params)
+
+    @classmethod
+    def from_qiskit(cls, circuit: QuantumCircuit) -> Circuit:
+        """The same circuit from Qiskit, up to a global phase. Needs the extra "ibm".
+
+        What is not in our table of gates is taken apart. Parameter i is ``circuit.parameters[i]``:
+        Qiskit sorts elements of a vector by index, but loose parameters by name, t10 before t2.
+        Measurements at the end are left out, wherever their results went: column i of our samples
+        is always qubit i.
+
+        Raises:
+            ValueError: Mid-circuit measurement, reset, classical control, an angle that is not
+                affine in the parameters, or an operation that is no gate.
+
+        Example:
+            >>> import qhypernet as qh
+            >>> from qiskit import QuantumCircuit
+            >>> from qiskit.circuit import Parameter
+            >>> theirs = QuantumCircuit(2)
+            >>> _ = theirs.cry(Parameter("t"), 0, 1)
+            >>> [(gate.gate, gate.scale) for gate in qh.Circuit.from_qiskit(theirs)]
+            [('ry', 0.5), ('cx', 1.0), ('ry', -0.5), ('cx', 1.0)]
+        """
+        from qhypernet.interop.qiskit import from_qiskit
+
+        return from_qiskit(cls, circuit)
+
+    def to_qasm3(self, params: ArrayLike | None = None) -> str:
+        """The circuit as an OpenQASM 3 program, without measurements. Needs the extra "ibm".
+
+        Args:
+            params: Angles in radians, shape (P,); None makes each an ``input``.
+        """
+        from qhypernet.interop.qiskit import to_qasm3
+
+        return to_qasm3(self, params)
+
+    @classmethod
+    def from_qasm3(cls, text: str) -> Circuit:
+        """A circuit from an OpenQASM 3 program. Needs the extra "ibm".
+
+        Parameter i is the i-th ``input``; all else is as in :meth:`from_qiskit`.
+
+        Raises:
+            ValueError: Not OpenQASM 3, or what :meth:`from_qiskit` refuses.
+
+        Example:
+            >>> import qhypernet as qh
+            >>> text = qh.ansatz.hardware_efficient(2, 1).to_qasm3()
+            >>> qh.Circuit.from_qasm3(text)
+            <Circuit: 2 qubits, 4 parameters, 5 gates>
+        """
+        from qhypernet.interop.qiskit import from_qasm3
+
+        return from_qasm3(cls, text)
+
     def _append(self, gate: str, *qubits: int) -> None:
-        self._core.append(gate, self._checked(qubits), None, None)
+        self._core.append(gate, self._checked(qubits), None, None, 1.0)
 
     def _rotate(
-        self, gate: str, qubits: tuple[int, ...], param: int | None, angle: float | None
+        self,
+        gate: str,
+        qubits: tuple[int, ...],
+        param: int | None,
+        angle: float | None,
+        scale: float = 1.0,
     ) -> int | None:
         if param is not None and angle is not None:
             raise ValueError("angle: expected either param or angle, got both")
+        if scale != 1 and angle is not None:
+            raise ValueError(f"scale: expected 1 for a fixed angle, got {scale}")
         if angle is not None:
             angle = _check.number("angle", angle)
         else:
             param = (
                 self.n_params if param is None else _check.integer("param", param, 0, self.n_params)
             )
-        self._core.append(gate, self._checked(qubits), param, angle)
+        self._core.append(gate, self._checked(qubits), param, angle, scale)
         return param
 
     def _checked(self, qubits: tuple[int, ...]) -> list[int]:

@@ -54,18 +54,18 @@ def _uniform(circuit: Circuit) -> NDArray[np.float64]:
     others = []
     for gate in circuit:
         qubit = gate.qubits[0]
-        free = gate.gate in ("rx", "ry") and gate.param is not None
+        free = gate.gate in ("rx", "ry") and gate.param is not None and gate.scale != 0
         if qubit not in tilted and (free or gate.gate in ("h", "sx", "sxdg")):
             tilted.add(qubit)
             if gate.param is not None:
-                params[gate.param] = math.pi / 2
+                params[gate.param] = math.pi / 2 / gate.scale
         else:
             others.append(gate)
     expected = "start: expected a free rx or ry, or an h, on every qubit for 'near_uniform'"
     if missing := sorted(set(range(circuit.n_qubits)) - tilted):
         raise ValueError(f"{expected}, got none on qubits {missing}; use another start")
     for gate in others:
-        angle = gate.angle if gate.param is None else params[gate.param]
+        angle = gate.angle if gate.param is None else gate.scale * params[gate.param]
         if gate.gate not in _KEEP_UNIFORM and angle != 0:
             raise ValueError(
                 f"{expected} and nothing after it that turns it back, got {gate.gate} on qubits "

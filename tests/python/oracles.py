@@ -23,16 +23,17 @@ ROTATIONS = [name for name, _, generator, _ in TABLE if generator]
 
 
 class Op(NamedTuple):
-    """A gate of a test circuit: with a parameter's index, a fixed angle or neither."""
+    """A gate of a test circuit: with a parameter's index and scale, a fixed angle or neither."""
 
     gate: str
     qubits: tuple[int, ...]
     param: int | None = None
     angle: float | None = None
+    scale: float = 1.0
 
 
 def random_ops(rng: np.random.Generator, n: int, n_gates: int) -> list[Op]:
-    """Gates in shuffled rounds of the whole table; angles are free, shared or fixed."""
+    """Gates in shuffled rounds of the whole table; angles are free, shared, scaled or fixed."""
     ops: list[Op] = []
     n_params = 0
     names = [name for name in N_QUBITS if N_QUBITS[name] <= n]
@@ -40,16 +41,18 @@ def random_ops(rng: np.random.Generator, n: int, n_gates: int) -> list[Op]:
         for name in rng.permutation(names)[: n_gates - len(ops)]:
             qubits = tuple(int(q) for q in rng.permutation(n)[: N_QUBITS[name]])
             param = angle = None
+            scale = 1.0
             if name in ROTATIONS:
-                kind = rng.choice(["free", "shared", "fixed"], p=[0.6, 0.2, 0.2])
+                kind = rng.choice(["free", "shared", "scaled", "fixed"], p=[0.5, 0.2, 0.1, 0.2])
                 if kind == "fixed":
                     angle = float(rng.uniform(-7, 7))
-                elif kind == "shared" and n_params:
+                elif kind != "free" and n_params:
                     param = int(rng.integers(n_params))
+                    scale = float(rng.choice([-1.0, 0.5, 1.7])) if kind == "scaled" else 1.0
                 else:
                     param = n_params
                     n_params += 1
-            ops.append(Op(str(name), qubits, param, angle))
+            ops.append(Op(str(name), qubits, param, angle, scale))
     return ops
 
 
@@ -67,6 +70,8 @@ def build(n: int, ops: Sequence[Op]) -> qh.Circuit:
             assert method(*op.qubits) is None
         elif op.angle is not None:
             assert method(*op.qubits, angle=op.angle) is None
+        elif op.scale != 1:
+            assert circuit.append(op.gate, *op.qubits, param=op.param, scale=op.scale) == op.param
         elif op.param == circuit.n_params:
             assert method(*op.qubits) == op.param
         else:
@@ -81,7 +86,7 @@ def qiskit_state(n: int, ops: Sequence[Op], params: Sequence[float]) -> NDArray[
 
     circuit = QuantumCircuit(n)
     for op in ops:
-        angle = params[op.param] if op.param is not None else op.angle
+        angle = op.scale * params[op.param] if op.param is not None else op.angle
         angles = [] if angle is None else [float(angle)]
         getattr(circuit, op.gate)(*angles, *op.qubits)
     return Statevector(circuit).data

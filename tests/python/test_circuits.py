@@ -157,7 +157,7 @@ def test_random_circuits_equal_pennylane(n, seed):
     def state():
         for op in ops:
             wires = [n - 1 - q for q in op.qubits]  # PennyLane's first wire is the highest bit.
-            angle = params[op.param] if op.param is not None else op.angle
+            angle = op.scale * params[op.param] if op.param is not None else op.angle
             base = op.gate.removesuffix("dg")
             gate = getattr(qml, names.get(base, base.upper()))
             if base != op.gate:
@@ -208,7 +208,9 @@ def test_a_circuit_tells_its_gates_and_is_known_by_them():
     ops = random_ops(rng, 4, 40)
     circuit = build(4, ops)
     assert len(circuit) == 40
-    assert [(g.gate, g.qubits, g.param, g.angle) for g in circuit] == [tuple(op) for op in ops]
+    assert [(g.gate, g.qubits, g.param, g.angle, g.scale) for g in circuit] == [
+        tuple(op) for op in ops
+    ]
     assert circuit.fingerprint == build(4, ops).fingerprint
     assert circuit.fingerprint != build(4, ops[:-1]).fingerprint
     assert circuit.fingerprint != build(5, ops).fingerprint

@@ -13,7 +13,7 @@ const SINGLE_TOLERANCE: f64 = 5e-6;
 /// Central differences: a truncation of step^2 and a rounding of 1e-16/step at step 1e-5.
 const DIFFERENCE_TOLERANCE: f64 = 2e-9;
 
-/// Random gates over the whole table, with free, shared and fixed angles.
+/// Random gates over the whole table, with free, shared, scaled and fixed angles.
 fn random_circuit(n: usize, picks: &[(usize, usize, usize, u8)]) -> Circuit {
     let mut circuit = Circuit::new(n, 0).unwrap();
     for &(which, first, second, kind) in picks {
@@ -27,6 +27,7 @@ fn random_circuit(n: usize, picks: &[(usize, usize, usize, u8)]) -> Circuit {
         let angle = spec.generator.map(|_| match kind % 4 {
             0 if circuit.n_params() > 0 => Angle::Param(first % circuit.n_params()),
             1 => Angle::Fixed(f64::from(kind) * 0.1 - 5.0),
+            2 => Angle::Scaled(first % (circuit.n_params() + 1), f64::from(kind) * 0.02 - 1.5),
             _ => Angle::Param(circuit.n_params()),
         });
         circuit.push(spec.gate, &qubits[..spec.n_qubits], angle).unwrap();
@@ -40,6 +41,7 @@ fn dense(circuit: &Circuit, params: &[f64]) -> Vec<Complex64> {
     for instruction in circuit.instructions() {
         let theta = match instruction.angle {
             Some(Angle::Param(i)) => params[i],
+            Some(Angle::Scaled(i, scale)) => scale * params[i],
             Some(Angle::Fixed(value)) => value,
             None => 0.0,
         };

@@ -28,7 +28,15 @@ def main() -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app(prog_name="qhypernet")
-    except (ValueError, TypeError, ArithmeticError, MemoryError, OSError, RuntimeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        ImportError,
+    ) as error:
         console.print("[bold red]Error:[/]", end=" ")
         console.print(str(error), markup=False)
         sys.exit(1)

@@ -20,6 +20,8 @@ class Occurrences:
     circuit: Circuit
     owners: NDArray[np.int64]
     """The parameter that each gate's angle was, shape (gates,)."""
+    scales: NDArray[np.float64]
+    """How many times that parameter the angle was, shape (gates,)."""
     active: NDArray[np.int64]
     """Gates whose angle can change a probability, shape (G,)."""
 
@@ -50,11 +52,12 @@ def _occurrences(circuit: Circuit, n_gates: int) -> Occurrences:
     del n_gates
     gates = list(circuit)
     apart = Circuit(circuit.n_qubits)
-    owners = []
+    owners, scales = [], []
     for gate in gates:
         if gate.param is not None:
             apart.append(gate.gate, *gate.qubits)
             owners.append(gate.param)
+            scales.append(gate.scale)
         else:
             apart.append(gate.gate, *gate.qubits, angle=gate.angle)
     seen, sharp = _seen(circuit.n_qubits, gates), _sharp(circuit.n_qubits, gates)
@@ -63,7 +66,9 @@ def _occurrences(circuit: Circuit, n_gates: int) -> Occurrences:
         for gate, is_seen, is_sharp in zip(gates, seen, sharp, strict=True)
         if gate.param is not None
     ]
-    return Occurrences(apart, np.array(owners, dtype=np.int64), np.flatnonzero(matters))
+    return Occurrences(
+        apart, np.array(owners, dtype=np.int64), np.array(scales), np.flatnonzero(matters)
+    )
 
 
 def _seen(n_qubits: int, gates: list[Instruction]) -> list[bool]:

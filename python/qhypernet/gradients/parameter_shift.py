@@ -73,7 +73,8 @@ class ParameterShift(Gradient):
         nll, regularizer = np.empty(len(params)), np.empty(len(params))
         gradient = np.zeros_like(params)
         for first in range(0, len(params), at_once):
-            angles = params[first : first + at_once, None, apart.owners] + shifts
+            unshifted = params[first : first + at_once, None, apart.owners] * apart.scales
+            angles = unshifted + shifts
             streams = Streams(
                 seed,
                 step,
@@ -88,5 +89,6 @@ class ParameterShift(Gradient):
             ):
                 nll[i], regularizer[i] = _samples.estimate(term, unshifted)
                 ahead, behind = _samples.pulls(term, shifted, unshifted).reshape(-1, 2).T
-                np.add.at(gradient[i], apart.owners[apart.active], (ahead - behind) / 2)
+                slopes = apart.scales[apart.active] * (ahead - behind) / 2
+                np.add.at(gradient[i], apart.owners[apart.active], slopes)
         return Evaluation(nll, regularizer, gradient)

@@ -14,7 +14,7 @@ use qhypernet_core::{Error, error, memory};
 
 use crate::convert::{array, compute, compute_here, filled, slice, to_python};
 
-type Row = (&'static str, Vec<usize>, Option<usize>, Option<f64>);
+type Row = (&'static str, Vec<usize>, Option<usize>, Option<f64>, f64);
 
 /// (name, number of qubits, generator, inverse) of every gate.
 #[pyfunction]
@@ -66,9 +66,14 @@ impl Circuit {
         qubits: Vec<usize>,
         param: Option<usize>,
         angle: Option<f64>,
+        scale: f64,
     ) -> PyResult<()> {
         let gate = Gate::from_name(gate).map_err(to_python)?;
-        let angle = param.map(Angle::Param).or(angle.map(Angle::Fixed));
+        let angle = match param {
+            Some(p) if scale == 1.0 => Some(Angle::Param(p)),
+            Some(p) => Some(Angle::Scaled(p, scale)),
+            None => angle.map(Angle::Fixed),
+        };
         let mut inner = self.lock();
         inner.circuit.push(gate, &qubits, angle).map_err(to_python)?;
         inner.program = None;
@@ -87,12 +92,13 @@ impl Circuit {
 
     fn instructions(&self) -> Vec<Row> {
         let row = |i: &circuit::Instruction| {
-            let (param, angle) = match i.angle {
-                Some(Angle::Param(p)) => (Some(p), None),
-                Some(Angle::Fixed(value)) => (None, Some(value)),
-                None => (None, None),
+            let (param, angle, scale) = match i.angle {
+                Some(Angle::Param(p)) => (Some(p), None, 1.0),
+                Some(Angle::Scaled(p, scale)) => (Some(p), None, scale),
+                Some(Angle::Fixed(value)) => (None, Some(value), 1.0),
+                None => (None, None, 1.0),
             };
-            (i.gate.spec().name, i.qubits.clone(), param, angle)
+            (i.gate.spec().name, i.qubits.clone(), param, angle, scale)
         };
         self.lock().circuit.instructions().iter().map(row).collect()
     }

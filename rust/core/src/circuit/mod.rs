@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 pub enum Angle {
     /// The value of parameter `i`, radians.
     Param(usize),
+    /// So many times the value of parameter `i`, radians.
+    Scaled(usize, f64),
     /// A constant, radians.
     Fixed(f64),
 }
@@ -82,7 +84,7 @@ impl Circuit {
             (false, Some(_)) => {
                 return Err(Error::invalid("angle", format!("no angle for {}", spec.name), "one"));
             }
-            (true, Some(Angle::Param(i))) if i > self.n_params => {
+            (true, Some(Angle::Param(i) | Angle::Scaled(i, _))) if i > self.n_params => {
                 return Err(Error::invalid(
                     "param",
                     format!("an index from 0 to {} (the next free one)", self.n_params),
@@ -92,10 +94,13 @@ impl Circuit {
             (true, Some(Angle::Fixed(value))) if !value.is_finite() => {
                 return Err(Error::invalid("angle", "a finite number of radians", value));
             }
+            (true, Some(Angle::Scaled(_, scale))) if !scale.is_finite() => {
+                return Err(Error::invalid("scale", "a finite number", scale));
+            }
             _ => {}
         }
-        if angle == Some(Angle::Param(self.n_params)) {
-            self.n_params += 1;
+        if let Some(Angle::Param(i) | Angle::Scaled(i, _)) = angle {
+            self.n_params = self.n_params.max(i + 1);
         }
         self.instructions.push(Instruction { gate, qubits: qubits.to_vec(), angle });
         Ok(())

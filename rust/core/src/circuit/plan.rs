@@ -27,6 +27,9 @@ impl Turn {
             Some(Angle::Param(i)) if scaled.times != 0.0 => {
                 Self { fixed: scaled.fixed, terms: vec![(i, scaled.times)] }
             }
+            Some(Angle::Scaled(i, scale)) if scaled.times != 0.0 => {
+                Self { fixed: scaled.fixed, terms: vec![(i, scaled.times * scale)] }
+            }
             Some(Angle::Fixed(value)) => {
                 Self { fixed: scaled.fixed + scaled.times * value, terms: vec![] }
             }

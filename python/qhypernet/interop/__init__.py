@@ -1,0 +1,1 @@
+"""Circuits from and to other programs, one format a file."""
