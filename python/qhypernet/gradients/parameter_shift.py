@@ -83,7 +83,7 @@ class ParameterShift(Gradient):
             )
             batch = angles.reshape(-1, n_gates)
             bits = self.sampler.sample(apart.circuit, batch, self.shots, streams)
-            bits = bits.reshape(len(angles), n_settings, self.shots, -1)
+            bits = bits.reshape(len(angles), n_settings, -1, circuit.n_qubits)
             for i, (unshifted, *_), shifted in zip(
                 range(first, len(params)), bits, bits[:, 1:], strict=False
             ):

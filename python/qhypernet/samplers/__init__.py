@@ -1,6 +1,19 @@
 """Where measured bits come from, one source a file."""
 
-from qhypernet.samplers._base import Sampler, Streams
+from qhypernet.samplers._base import Paused, Sampler, Streams
+from qhypernet.samplers._jobs import JobError, JobSampler, Limits
+from qhypernet.samplers.ibm import IBMRuntimeSampler
+from qhypernet.samplers.primitive import QiskitSampler
 from qhypernet.samplers.statevector import StatevectorSampler
 
-__all__ = ["Sampler", "StatevectorSampler", "Streams"]
+__all__ = [
+    "IBMRuntimeSampler",
+    "JobError",
+    "JobSampler",
+    "Limits",
+    "Paused",
+    "QiskitSampler",
+    "Sampler",
+    "StatevectorSampler",
+    "Streams",
+]
