@@ -388,9 +388,9 @@ class State:
 def _circuit(
     n_qubits: int,
     n_params: int,
-    instructions: list[tuple[str, list[int], int | None, float | None]],
+    instructions: list[tuple[str, list[int], int | None, float | None, float]],
 ) -> Circuit:
     circuit = Circuit(n_qubits, n_params)
-    for gate, qubits, param, angle in instructions:
-        circuit._core.append(gate, list(qubits), param, angle)
+    for gate, qubits, param, angle, scale in instructions:
+        circuit._core.append(gate, list(qubits), param, angle, scale)
     return circuit

@@ -142,7 +142,6 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
         "python": platform.python_version(),
         "config": config.to_toml(),
         "seed": str(trained.seed),
-        "seconds": trained.seconds,
         "log_evidence": posterior.log_evidence,
         "dataset": json.dumps(
             {

@@ -182,7 +182,7 @@ def test_an_initialisation_that_fails_is_set_aside(monkeypatch, method, result):
         values[1] = np.nan
         return values
 
-    for optimizer in (optimizers.Adam, bayesbinn._Rule):
+    for optimizer in (optimizers.Adam, bayesbinn._BayesianRule):
         monkeypatch.setattr(optimizer, "step", broken(optimizer.step))
     monkeypatch.setattr(_base.Task, "log_joint", log_joint)
     found = method.fit(PROBLEM, n_inits=3, seed=4, prior=PRIOR)

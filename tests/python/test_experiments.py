@@ -45,9 +45,12 @@ def _run(name: str, quick: bool = True) -> tuple[Findings, list[str]]:
     return EXPERIMENTS[name].run(Work(Path("out"), quick, said.append)), said
 
 
+def _runs() -> list[runs.Run]:
+    return [runs.read(path) for path in Path("out/runs").iterdir() if path.is_dir()]
+
+
 def _results() -> dict[tuple[str, str], xr.Dataset]:
-    found = [runs.read(path) for path in Path("out/runs").iterdir() if path.is_dir()]
-    return {(run.config.data.source, run.config.objective.name): run.result for run in found}
+    return {(run.config.data.source, run.config.objective.name): run.result for run in _runs()}
 
 
 def test_the_list_names_all_and_what_is_unknown_is_told(monkeypatch, capsys):
@@ -95,7 +98,7 @@ def test_figure_4_names_the_objective_that_ends_nearest_to_the_posterior():
     (table,) = findings.tables.values()
     results = _results()
     for data in ("gaussian", "moons", "rings"):
-        some = runs.read(next(p for p in Path("out/runs").iterdir() if _is(p, data)))
+        some = next(run for run in _runs() if run.config.data.source == data)
         exact = float(table.loc["exact posterior", data])
         posterior = qh.exact_posterior(some.problem().table)
         expected = -posterior.probabilities @ some.problem().table
@@ -106,10 +109,6 @@ def test_figure_4_names_the_objective_that_ends_nearest_to_the_posterior():
         }
         nearest = min(away, key=lambda o: abs(away[o]))
         assert f"{data}: {nearest.upper()}, {away[nearest]:+.0f}"[:-1] in findings.text
-
-
-def _is(folder: Path, data: str) -> bool:
-    return runs.read(folder).config.data.source == data
 
 
 def test_figure_5_has_the_gradient_of_the_probabilities(monkeypatch):
@@ -164,7 +163,7 @@ def test_the_accuracy_table_is_tuned_by_equal_budgets_on_other_data(monkeypatch)
     assert len({len(settings) for settings in accuracy._BUDGET.values()}) == 1
     monkeypatch.setattr(accuracy, "_BUDGET", budget)
     findings, _ = _run("accuracy", quick=False)
-    done = [runs.read(path) for path in Path("out/runs").iterdir() if path.is_dir()]
+    done = _runs()
     tuning = [run for run in done if run.config.data.seed == 1000]
     assert len(tuning) == 6
     shown = [run for run in done if run.config.data.seed == 0]

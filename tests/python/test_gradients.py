@@ -20,15 +20,16 @@ def _shift_gradient(n, ops, params, cotangent):
     """One occurrence at a time by +-pi/2; a shared parameter sums over its occurrences."""
     places = [i for i, op in enumerate(ops) if op.param is not None]
     owners = [ops[i].param for i in places]
+    scales = np.array([ops[i].scale for i in places])
     apart = list(ops)
     for own, i in enumerate(places):
-        apart[i] = ops[i]._replace(param=own)
-    angles = np.asarray(params)[owners]
+        apart[i] = ops[i]._replace(param=own, scale=1.0)
+    angles = scales * np.asarray(params)[owners]
     shifts = np.pi / 2 * np.eye(len(places))
     q = build(n, apart).simulate(np.concatenate([angles + shifts, angles - shifts]))
     values = q.probabilities() @ cotangent
     gradient = np.zeros(len(params))
-    np.add.at(gradient, owners, (values[: len(places)] - values[len(places) :]) / 2)
+    np.add.at(gradient, owners, scales * (values[: len(places)] - values[len(places) :]) / 2)
     return gradient
 
 

@@ -113,13 +113,15 @@ def test_mmd2_to_a_prior_on_many_weights(bandwidths):
 
 
 LEVELS = ("baseline", "avx2", "avx512")
-# At every instruction set: MMDs of samples from exact counts, on long and short rows, and of vectors.
+# At every instruction set: MMDs of samples from exact counts, on long and short rows, and of
+# vectors.
 CODE = """
 import numpy as np, qhypernet as qh
 rng = np.random.default_rng(1)
 k = qh.HammingKernel((1.5, 4.0))
 for n in (13, 64, 70, 130):
-    a, b = (rng.random((700, n)) < 0.4).astype(np.uint8), (rng.random((900, n)) < 0.6).astype(np.uint8)
+    a = (rng.random((700, n)) < 0.4).astype(np.uint8)
+    b = (rng.random((900, n)) < 0.6).astype(np.uint8)
     print(qh.mmd2(a, b, k).hex(), qh.mmd2(a, b, k, "biased").hex())
 for n in (5, 13, 17):
     q, p = rng.dirichlet(np.full(2**n, 0.5)), rng.dirichlet(np.full(2**n, 3.0))

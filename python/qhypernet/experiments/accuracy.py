@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from qhypernet import baselines
 from qhypernet.config import RunConfig
-from qhypernet.evaluation import METRICS
 from qhypernet.experiments._base import Experiment, Findings, Work
 from qhypernet.experiments._settings import CIRCUITS, DATA, LABELS, OBJECTIVES, paper
 from qhypernet.runs import Run
@@ -58,10 +57,11 @@ class Accuracy(Experiment):
                     f", {weight:g}" if weight else ""
                 )
                 found[label] = work.run(_config(data, objective, circuit, work.inits, rate, weight))
+                trained = found[label].result["trained"]
                 rows += [
                     {"data": data, "method": label, "init": i}
-                    | dict(zip(METRICS, values, strict=True))
-                    for i, values in enumerate(found[label].result["trained"].values)
+                    | dict(zip(trained["metric"].values, values, strict=True))
+                    for i, values in enumerate(trained.values)
                 ]
             compared = _baselines(work, data)
             tables[f"{data}: mean ± standard deviation over {work.inits} starts"] = _table(
@@ -118,8 +118,8 @@ def _table(found: dict[str, Run], compared: xr.Dataset) -> pd.DataFrame:
 
     table = {}
     for label, run in found.items():
-        values = run.result["trained"].values[~run.failed]
-        columns = {name: values[:, list(METRICS).index(name)] for name in _SHOWN}
+        trained = run.result["trained"][~run.failed]
+        columns = {name: trained.sel(metric=name).values for name in _SHOWN}
         table[label] = {
             name: f"{v.mean():{form}} ± {v.std(ddof=1):{form}}"
             for (name, form), v in zip(_SHOWN.items(), columns.values(), strict=True)
@@ -138,11 +138,11 @@ def _table(found: dict[str, Run], compared: xr.Dataset) -> pd.DataFrame:
 def _difference(run: Run, base: Run) -> dict[str, str]:
     """Mean difference in accuracy and NLL with its interval; starts are the same, so paired."""
     good = ~(run.failed | base.failed)
-    both = [r.result["trained"].values[good] for r in (run, base)]
+    both = [r.result["trained"][good] for r in (run, base)]
     found = {}
     for name in ("accuracy", "nll"):
-        column = list(METRICS).index(name)
-        mean, low, high = _interval(both[0][:, column] - both[1][:, column])
+        own, other = (values.sel(metric=name).values for values in both)
+        mean, low, high = _interval(own - other)
         found[name] = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
     return found
 
