@@ -69,7 +69,7 @@ class Network:
     def __new__(
         cls,
         layers: list[int],
-        activation: str,
+        activations: list[str],
         bias: bool,
         logit_scale: float,
         likelihood: str,

@@ -27,7 +27,7 @@ class Flip(NamedTuple):
 
 def is_odd(net: BinaryNetwork) -> bool:
     """Whether the network's activation is odd, so that it has the symmetry."""
-    return net.activation in _ODD
+    return all(activation in _ODD for activation in net.activations)
 
 
 def sign_flips(net: BinaryNetwork) -> list[Flip]:

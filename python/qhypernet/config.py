@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from qhypernet import _check, ansatz, datasets
 from qhypernet.circuits import Circuit
@@ -83,13 +83,30 @@ class DataConfig(_Section):
     )
 
 
+def _names(value: object) -> object:
+    """Names as the command line writes them: ``tanh`` or ``sign,tanh``."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+Activations = Annotated[
+    tuple[Literal["sign", "tanh", "relu", "sigmoid", "identity"], ...],
+    BeforeValidator(_names),
+    PlainSerializer(lambda names: names[0] if len(names) == 1 else list(names)),
+]
+
+
 class NetworkConfig(_Section):
     """The binary network; inputs and outputs follow from the data."""
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(), description="Hidden units a layer."
     )
-    activation: Literal["sign", "tanh", "relu", "sigmoid", "identity"] = "sign"
+    activation: Activations = Field(
+        default=("sign",), description="Of the hidden units; of 2 or 4, bits choose one a layer."
+    )
+    removable: bool = Field(
+        default=False, description="Whether a bit for each hidden unit can switch it off."
+    )
     bias: bool = True
     logit_scale: Annotated[float, Field(gt=0)] = 1.0
     noise: Annotated[float, Field(gt=0)] | None = Field(
@@ -267,6 +284,7 @@ class RunConfig(_Section):
             self.network.bias,
             logit_scale=self.network.logit_scale,
             likelihood=None if data.n_classes else "gaussian",
+            removable=self.network.removable,
             noise=0.3 if noise is None else noise,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, _core
+from qhypernet._architectures import Architectures
 
 _ACTIVATIONS = ("sign", "tanh", "relu", "sigmoid", "identity")
 _LIKELIHOODS = ("bernoulli", "categorical", "gaussian")
@@ -24,13 +25,19 @@ class BinaryNetwork:
     Args:
         layers: Sizes (inputs, hidden..., outputs).
         activation: Of the hidden units: "sign" (sign(0) = +1; weights and activations binary),
-            "tanh", "relu", "sigmoid" or "identity".
+            "tanh", "relu", "sigmoid" or "identity". With 2 or 4 of them, bits choose one for each
+            hidden layer.
         bias: Whether every unit has a binary bias.
         logit_scale: Factor of the outputs, above 0.
         likelihood: "bernoulli" (one output, labels 0 and 1), "categorical" (softmax over the
             outputs, labels 0..K-1) or "gaussian" (regression). None takes the first for one output
             and the second for more.
         noise: Standard deviation of a Gaussian likelihood.
+        removable: Whether a bit for each hidden unit can switch it off.
+
+    Bits that choose the architecture stand after the weights, and one circuit over all of them
+    searches both (Carrasquilla et al. 2023, arXiv 2301.08292). For each hidden layer in turn they
+    are the number of the activation, lowest bit first, and a bit a unit, where 1 is off.
 
     Example:
         >>> import numpy as np, qhypernet as qh
@@ -39,31 +46,50 @@ class BinaryNetwork:
         13
         >>> net.logits(np.zeros((1, 13), dtype=np.uint8), [[0.0, 0.0]]).round(3)  # all weights +1
         array([[[3.285]]])
+        >>> net = qh.BinaryNetwork((2, 3, 1), activation=("sign", "tanh"), removable=True)
+        >>> net.n_weights, net.n_architecture, net.architectures[1]
+        (17, 4, 'tanh, 3 of 3 units')
     """
 
     def __init__(
         self,
         layers: Sequence[int],
-        activation: str = "sign",
+        activation: str | Sequence[str] = "sign",
         bias: bool = True,
         *,
         logit_scale: float = 1.0,
         likelihood: str | None = None,
         noise: float = 1.0,
+        removable: bool = False,
     ) -> None:
         self.layers = tuple(_check.integer("layers", size, 1) for size in layers)
         if len(self.layers) < 2:
             raise ValueError(f"layers: expected at least inputs and outputs, got {self.layers}")
-        self.activation = _check.choice("activation", activation, _ACTIVATIONS)
+        names = (activation,) if isinstance(activation, str) else tuple(activation)
+        self.activations = tuple(_check.choice("activation", name, _ACTIVATIONS) for name in names)
+        if len(names) not in (1, 2, 4) or len(set(names)) < len(names):
+            raise ValueError(f"activation: expected 1, 2 or 4 different names, got {names}")
         self.bias = bool(bias)
+        if not isinstance(removable, bool):
+            raise TypeError(f"removable: expected True or False, got {removable!r}")
+        self.removable = removable
         self.logit_scale = _check.number("logit_scale", logit_scale, above=0)
         if likelihood is None:
             likelihood = "bernoulli" if self.layers[-1] == 1 else "categorical"
         self.likelihood = _check.choice("likelihood", likelihood, _LIKELIHOODS)
         self.noise = _check.number("noise", noise, above=0)
-        self._core = _core.Network(
-            list(self.layers),
-            self.activation,
+        self._core: _core.Network | Architectures
+        if len(names) == 1 and not removable:
+            self._core = self._fixed(self.layers, self.activations * (len(self.layers) - 2))
+        else:
+            self._core = Architectures(
+                self.layers, self.activations, self.bias, removable, self._fixed
+            )
+
+    def _fixed(self, sizes: Sequence[int], activations: Sequence[str]) -> _core.Network:
+        return _core.Network(
+            list(sizes),
+            list(activations),
             self.bias,
             self.logit_scale,
             self.likelihood,
@@ -81,9 +107,51 @@ class BinaryNetwork:
         return f"<BinaryNetwork {sizes}, {self.activation}{bias}: {self.n_weights} weights>"
 
     @property
+    def activation(self) -> str:
+        """The hidden units' activation, or those to choose from, in words."""
+        return " or ".join(self.activations) + (", removable units" if self.removable else "")
+
+    @property
     def n_weights(self) -> int:
-        """Number of binary weights, biases included: the qubits that a circuit for it needs."""
+        """Number of bits, those of biases and of the architecture included: the qubits that a
+        circuit for it needs."""
         return self._core.n_weights
+
+    @property
+    def n_architecture(self) -> int:
+        """Number of the bits, the last ones, that choose the architecture."""
+        return self._core.n_architecture if isinstance(self._core, Architectures) else 0
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """Every architecture in words, by the number that its bits are; they can say the same."""
+        parts = self._core.all if isinstance(self._core, Architectures) else []
+        return [self._describe(*part.shape) for part in parts] or [self.activation]
+
+    def architecture_probabilities(self, q: ArrayLike) -> dict[str, float]:
+        """Probability of every architecture, in words, under one distribution over all networks.
+
+        Args:
+            q: Probabilities by outcome index, shape (2**n,).
+
+        Example:
+            >>> import qhypernet as qh
+            >>> net = qh.BinaryNetwork((1, 1, 1), ("sign", "tanh"), bias=False)
+            >>> net.architecture_probabilities([0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+            {'sign': 0.6, 'tanh': 0.4}
+        """
+        weights = _check.distributions("q", q, 1)
+        self.check_distributions(weights, None)
+        found = dict.fromkeys(self.architectures, 0.0)
+        own = weights.reshape(2**self.n_architecture, -1).sum(axis=1)
+        for name, probability in zip(self.architectures, own, strict=True):
+            found[name] += float(probability)
+        return found
+
+    def _describe(self, sizes: tuple[int, ...], activations: tuple[str, ...]) -> str:
+        hidden = zip(activations, sizes[1:-1], self.layers[1:-1], strict=True)
+        units = (f", {n} of {size} units" * self.removable for _, n, size in hidden)
+        return "; ".join(a + text for a, text in zip(activations, units, strict=True))
 
     @property
     def n_classes(self) -> int:

@@ -25,7 +25,7 @@ fn naive_logits(network: &Network, bits: &[u8], x: &[f64]) -> Vec<f64> {
                 *next += weight(offset + n_inputs * n_units + j);
             }
             if l + 1 < n_layers {
-                *next = match network.activation() {
+                *next = match network.activations()[l - 1] {
                     Activation::Sign if *next >= 0.0 => 1.0,
                     Activation::Sign => -1.0,
                     Activation::Tanh => next.tanh(),
@@ -148,6 +148,16 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // Layers of different activations: every one before and behind another.
+    for (i, activation) in Activation::ALL.into_iter().enumerate() {
+        let others = [activation, Activation::ALL[(i + 1) % 5], Activation::ALL[(i + 2) % 5]];
+        for shape in [&[2, 2, 1, 1][..], &[9, 2, 3, 2, 1]] {
+            let network = Network::new(shape, activation, true, 0.8, Likelihood::Bernoulli)
+                .and_then(|network| network.with_activations(&others[..shape.len() - 2]))
+                .unwrap();
+            out.push(case(network, 20, 20, out.len() as u64));
+        }
+    }
     // More points than a tile holds.
     let network =
         Network::new(&[2, 3, 1], Activation::Tanh, true, 2.0, Likelihood::Bernoulli).unwrap();
@@ -193,7 +203,7 @@ fn the_table_is_the_log_likelihood_of_every_index() {
     // Small ones of every kind, and one in which a unit has more than one group of inputs.
     let small = |network: &Network| match network.n_weights() {
         0..=12 => true,
-        17 => network.activation() == Activation::Sign && network.layers() == [16, 1],
+        17 => network.layers() == [16, 1],
         _ => false,
     };
     for case in cases().into_iter().filter(|case| small(&case.network)) {
@@ -341,7 +351,7 @@ fn certain_networks_keep_finite_log_likelihoods() {
 /// can be equal on paper, as in sigmoid(a) + sigmoid(-a) = 1 = sigmoid(b) + sigmoid(-b).
 fn naive_votes(network: &Network, bits: &[u8], logits: &[f64]) -> Vec<f64> {
     let n_classes = logits.len();
-    let exact = network.activation() == Activation::Sign && network.layers().len() > 2;
+    let exact = network.activations().last() == Some(&Activation::Sign);
     if n_classes == 1 {
         let vote = if !exact && logits[0].abs() < ROUNDING {
             f64::NAN

@@ -29,7 +29,16 @@ def log_likelihood(
 
     Returns:
         Shapes (b,) and (b, n).
+
+    Raises:
+        ValueError: The network has bits that choose its architecture.
     """
+    if net.n_architecture:
+        raise ValueError(
+            f"net: expected a network of fixed architecture, whose likelihood has derivatives in "
+            f"all bits, got {net!r}"
+        )
+    (activation,) = net.activations
     units = np.broadcast_to(X, (len(weights), *X.shape))
     layers = []
     for index, (matrix, bias) in enumerate(net.layout):
@@ -39,14 +48,14 @@ def log_likelihood(
             inputs = inputs + weights[:, None, bias]
         layers.append((units, w, inputs))
         if index < len(net.layout) - 1:
-            units = _ACTIVATIONS[net.activation][0](inputs)
+            units = _ACTIVATIONS[activation][0](inputs)
     values, slope = _likelihood(net, net.logit_scale * layers[-1][2], y)
     slope = net.logit_scale * slope
     gradient = np.empty_like(weights)
     for index in reversed(range(len(layers))):
         units, w, inputs = layers[index]
         if index < len(layers) - 1:
-            slope = slope * _ACTIVATIONS[net.activation][1](inputs)
+            slope = slope * _ACTIVATIONS[activation][1](inputs)
         matrix, bias = net.layout[index]
         gradient[:, matrix] = units.swapaxes(1, 2) @ slope
         if bias is not None:

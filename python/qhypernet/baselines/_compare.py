@@ -14,6 +14,8 @@ from qhypernet.baselines._base import TABLE_WEIGHTS, Baseline
 from qhypernet.baselines._measure import Distributed, Row, from_samples, from_tables
 from qhypernet.baselines._methods import METHODS
 from qhypernet.baselines._variational import with_shots
+from qhypernet.baselines.bayesbinn import BayesBiNN
+from qhypernet.baselines.straight_through import StraightThrough
 from qhypernet.evaluation import metrics, worst
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
@@ -47,7 +49,8 @@ def compare(
         trained: What to hold against the baselines, by name: results of :func:`qhypernet.train` or
             of a baseline, or probabilities of all networks, shape (n_inits, 2**n).
         methods: Names from :data:`METHODS`, or baselines by names of one's own. None is all of
-            them, those with the sign symmetry for odd activations only.
+            them, those with the sign symmetry for odd activations only, and those with derivatives
+            in the weights for a fixed architecture only.
         prior: None is the uniform prior.
         n_inits: Initialisations of each baseline.
         n_samples: Networks drawn from each distribution where there are more than 20 weights.
@@ -144,6 +147,8 @@ def _named(
     if methods is None:
         odd = is_odd(problem.net)
         names = [k for k, v in METHODS.items() if odd or not getattr(v, "symmetric", False)]
+        if problem.net.n_architecture:
+            names = [k for k in names if not isinstance(METHODS[k], BayesBiNN | StraightThrough)]
     else:
         names = [_check.choice("methods", name, METHODS) for name in methods]
     return {k: with_shots(METHODS[k], 100) if large else METHODS[k] for k in names}

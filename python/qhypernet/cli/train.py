@@ -54,7 +54,15 @@ def train(
         typer.Option(help="Hidden units, a number a layer, as 3 or 4,4 [default: 0, none]."),
     ] = None,
     activation: Annotated[
-        str | None, typer.Option(help="sign, tanh, relu, sigmoid or identity [default: sign].")
+        str | None,
+        typer.Option(
+            help="sign, tanh, relu, sigmoid or identity [default: sign]; of 2 or 4, as in "
+            "sign,tanh, bits choose one a layer."
+        ),
+    ] = None,
+    removable: Annotated[
+        bool | None,
+        typer.Option("--removable", help="Whether a bit for each hidden unit can switch it off."),
     ] = None,
     bias: Annotated[
         bool | None, typer.Option(help="Whether units have binary biases [default: bias].")
@@ -168,6 +176,7 @@ def train(
         "network": {
             "hidden": _hidden(hidden),
             "activation": activation,
+            "removable": removable,
             "bias": bias,
             "logit_scale": logit_scale,
             "noise": noise,

@@ -15,6 +15,7 @@ from qhypernet.report.page import Section, Table, render_page
 from qhypernet.runs import Run
 
 _GRID = 80
+_ARCHITECTURES = 8
 
 
 def write_report(run: Run, path: Path) -> Path:
@@ -168,7 +169,16 @@ def _distribution(
     )
     caption = "Probability of networks under the trained circuit and under the exact posterior."
     figure = plotting.distribution(q, posterior.probabilities)
-    return Section("The distribution over networks", text, [(caption, figure)])
+    table = _architectures(run, q, posterior) if run.net.n_architecture else None
+    return Section("The distribution over networks", text, [(caption, figure)], table)
+
+
+def _architectures(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) -> Table:
+    trained, exact = (run.net.architecture_probabilities(p) for p in (q, posterior.probabilities))
+    best = sorted(exact, key=exact.__getitem__, reverse=True)[:_ARCHITECTURES]
+    rows = [[name, f"{trained[name]:.4f}", f"{exact[name]:.4f}"] for name in best]
+    note = "" if len(best) == len(exact) else f"The {len(best)} most probable of {len(exact)}."
+    return Table(["architecture", "trained", "exact posterior"], rows, note=note)
 
 
 def _predictions(run: Run, q: NDArray[np.float64], posterior: ExactPosterior) -> Section:

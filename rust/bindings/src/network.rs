@@ -20,13 +20,17 @@ impl Network {
     #[new]
     fn new(
         layers: Vec<usize>,
-        activation: &str,
+        activations: Vec<String>,
         bias: bool,
         logit_scale: f64,
         likelihood: &str,
         noise: f64,
     ) -> PyResult<Self> {
-        let activation: Activation = activation.parse().map_err(to_python)?;
+        let activations: Vec<Activation> = activations
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<_, _>>()
+            .map_err(to_python)?;
         let likelihood = match likelihood {
             "bernoulli" => Likelihood::Bernoulli,
             "categorical" => Likelihood::Categorical,
@@ -37,7 +41,10 @@ impl Network {
                 )));
             }
         };
-        let inner = binn::Network::new(&layers, activation, bias, logit_scale, likelihood);
+        // Each layer's own replaces it; a network without hidden layers has none.
+        let same = Activation::Sign;
+        let inner = binn::Network::new(&layers, same, bias, logit_scale, likelihood)
+            .and_then(|network| network.with_activations(&activations));
         Ok(Self { inner: inner.map_err(to_python)? })
     }
 

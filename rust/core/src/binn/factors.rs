@@ -179,7 +179,7 @@ impl<'a> Factors<'a> {
                 for i in 0..fan_in {
                     accumulate(out, self.tile.feature(i), negative(i));
                 }
-                self.network.activation().apply(out);
+                self.network.activations()[0].apply(out);
                 if negative(fan_in) {
                     out.iter_mut().for_each(|value| *value = -*value);
                 }
@@ -288,10 +288,8 @@ fn largest_output(network: &Network, tile: &Tile) -> f64 {
     let fan_in = network.dense[0].fan_in;
     let size = |d: usize| (0..fan_in).map(|i| tile.feature(i)[d].abs()).sum::<f64>();
     let sum = (0..tile.n_points).map(size).fold(0.0, f64::max);
-    if !network.has_hidden() {
-        return sum;
-    }
-    let unit = match network.activation() {
+    let Some(activation) = network.activations().first() else { return sum };
+    let unit = match activation {
         Activation::Sign | Activation::Tanh | Activation::Sigmoid => 1.0,
         Activation::Relu | Activation::Identity => sum,
     };

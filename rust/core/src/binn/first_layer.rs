@@ -33,7 +33,7 @@ impl<'a> FirstLayer<'a> {
     /// Prepares for about `n_networks` networks.
     pub fn new(network: &Network, tile: &'a Tile, n_networks: usize) -> Self {
         let layer = network.dense[0];
-        let activation = network.has_hidden().then(|| network.activation());
+        let activation = network.activations().first().copied();
         let most = if is_wide(network) { SMALL_GROUP } else { GROUP };
         let (mut groups, mut n_rows) = (Vec::new(), 0);
         for start in (0..layer.fan_in).step_by(most) {

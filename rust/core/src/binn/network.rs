@@ -2,7 +2,7 @@
 
 use super::{Activation, Likelihood};
 use crate::bits::PackedBits;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_len};
 
 /// Networks are enumerated up to this many weights; beyond, not even their table has a place.
 pub(super) const MAX_ENUMERATED_WEIGHTS: usize = 40;
@@ -17,7 +17,8 @@ pub struct Network {
     sizes: Vec<usize>,
     pub(super) dense: Vec<Dense>,
     n_weights: usize,
-    activation: Activation,
+    /// One a hidden layer.
+    activations: Vec<Activation>,
     bias: bool,
     logit_scale: f64,
     likelihood: Likelihood,
@@ -80,8 +81,15 @@ impl Network {
             })?;
             dense.push(Dense { offset, fan_in: pair[0] + usize::from(bias), n_units });
         }
-        let sizes = layers.to_vec();
-        Ok(Self { sizes, dense, n_weights, activation, bias, logit_scale, likelihood })
+        let (sizes, activations) = (layers.to_vec(), vec![activation; layers.len() - 2]);
+        Ok(Self { sizes, dense, n_weights, activations, bias, logit_scale, likelihood })
+    }
+
+    /// The same network with an activation of its own for each hidden layer.
+    pub fn with_activations(mut self, activations: &[Activation]) -> Result<Self> {
+        check_len("activations", self.activations.len(), activations.len())?;
+        self.activations = activations.to_vec();
+        Ok(self)
     }
 
     /// Sizes of all layers, inputs first.
@@ -104,9 +112,9 @@ impl Network {
         self.sizes[self.sizes.len() - 1]
     }
 
-    /// The activation of the hidden units.
-    pub fn activation(&self) -> Activation {
-        self.activation
+    /// The activations of the hidden layers.
+    pub fn activations(&self) -> &[Activation] {
+        &self.activations
     }
 
     /// Whether units have a binary bias.
@@ -131,7 +139,7 @@ impl Network {
 
     /// Whether all hidden units are +1 or -1, and there are some.
     pub(super) fn is_sign(&self) -> bool {
-        self.has_hidden() && self.activation == Activation::Sign
+        self.has_hidden() && self.activations.iter().all(|&a| a == Activation::Sign)
     }
 
     /// Checks that rows of bits are rows of this network's weights.

@@ -66,8 +66,8 @@ impl<'a> RealNetwork<'a> {
             let stride = self.stride(l);
             let sums = &mut next[..matrix.n_units * stride];
             sum_layer(values, starts, row, *matrix, weights, n_points, sums);
-            if l + 1 < dense.len() {
-                self.network.activation().apply(sums);
+            if let Some(activation) = self.network.activations().get(l) {
+                activation.apply(sums);
             }
             starts.clear();
             starts.extend((0..matrix.n_units).map(|unit| unit * stride));

@@ -32,8 +32,8 @@ pub(super) struct Units {
 impl Units {
     /// What the form of the network alone allows; `None` if nothing, or if a unit has many settings.
     pub fn new(network: &Network) -> Option<Self> {
-        let activation = network.activation();
-        let odd = matches!(activation, Activation::Tanh | Activation::Identity);
+        let first = network.activations().first();
+        let odd = matches!(first, Some(Activation::Tanh | Activation::Identity));
         let units = Self::distinct(network)?;
         let mask = (1 << units.code_bits()) - 1;
         let of = |code: u16| if odd && code & 1 == 1 { !code & mask } else { code };
@@ -43,7 +43,9 @@ impl Units {
 
     /// The same, and with the sign activation what the points `x`, row-major, allow.
     pub fn at_points(network: &Network, x: &[f64]) -> Option<Self> {
-        if network.activation() != Activation::Sign || network.dense[0].fan_in > GROUP {
+        if network.activations().first() != Some(&Activation::Sign)
+            || network.dense[0].fan_in > GROUP
+        {
             return Self::new(network);
         }
         let mut units = Self::distinct(network)?;
