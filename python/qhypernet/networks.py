@@ -99,17 +99,22 @@ class BinaryNetwork:
     def __reduce__(self) -> tuple[object, ...]:
         # The core's half is built again, so that networks can be sent to other processes.
         values = self.logit_scale, self.likelihood, self.noise
-        return _network, (self.layers, self.activation, self.bias, *values)
+        return _network, (self.layers, self.activation, self.bias, *values, self.removable)
 
     def __repr__(self) -> str:
         sizes = "-".join(map(str, self.layers))
         bias = "" if self.bias else ", no bias"
-        return f"<BinaryNetwork {sizes}, {self.activation}{bias}: {self.n_weights} weights>"
+        return f"<BinaryNetwork {sizes}, {self.units}{bias}: {self.n_weights} weights>"
 
     @property
-    def activation(self) -> str:
-        """The hidden units' activation, or those to choose from, in words."""
-        return " or ".join(self.activations) + (", removable units" if self.removable else "")
+    def activation(self) -> str | tuple[str, ...]:
+        """The hidden units' activation, or those to choose from."""
+        return self.activations if len(self.activations) > 1 else self.activations[0]
+
+    @property
+    def units(self) -> str:
+        """What the hidden units are, in words."""
+        return " or ".join(self.activations) + (", removable" if self.removable else "")
 
     @property
     def n_weights(self) -> int:
@@ -126,7 +131,7 @@ class BinaryNetwork:
     def architectures(self) -> list[str]:
         """Every architecture in words, by the number that its bits are; they can say the same."""
         parts = self._core.all if isinstance(self._core, Architectures) else []
-        return [self._describe(*part.shape) for part in parts] or [self.activation]
+        return [self._describe(*part.shape) for part in parts] or [self.units]
 
     def architecture_probabilities(self, q: ArrayLike) -> dict[str, float]:
         """Probability of every architecture, in words, under one distribution over all networks.
@@ -294,12 +299,19 @@ class BinaryNetwork:
 
 def _network(
     layers: tuple[int, ...],
-    activation: str,
+    activation: str | tuple[str, ...],
     bias: bool,
     logit_scale: float,
     likelihood: str,
     noise: float,
+    removable: bool,
 ) -> BinaryNetwork:
     return BinaryNetwork(
-        layers, activation, bias, logit_scale=logit_scale, likelihood=likelihood, noise=noise
+        layers,
+        activation,
+        bias,
+        logit_scale=logit_scale,
+        likelihood=likelihood,
+        noise=noise,
+        removable=removable,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import sys
 from functools import cache
 from pathlib import Path
@@ -120,6 +121,14 @@ def test_predictions_are_averages_over_all_architectures(net, given):
     np.testing.assert_allclose(found.votes, np.tensordot(q, votes, 1), atol=TOLERANCE)
 
 
+def test_networks_are_sent_to_other_processes_whole():
+    for net in NETS:
+        again = pickle.loads(pickle.dumps(net))
+        assert (again.activation, again.removable) == (net.activation, net.removable)
+        X, _, bits, logits, _ = _case(net)
+        np.testing.assert_allclose(again.logits(bits, X), logits, atol=TOLERANCE)
+
+
 def test_the_bits_and_names_of_architectures():
     net = NETS[0]
     assert (net.n_weights, net.n_architecture) == (12, 3)
@@ -206,7 +215,7 @@ def test_from_the_command_to_the_report(tmp_path, monkeypatch):
     assert (run.net.n_weights, run.net.n_architecture) == (12, 3)
     assert _call("report", "r", monkeypatch=monkeypatch) == 0
     page = Path("r/report.html").read_text()
-    assert "sign or tanh, removable units" in page
+    assert "hidden units: sign or tanh, removable" in page
     assert "tanh, 1 of 2 units" in page
 
 

@@ -67,6 +67,7 @@ def _with(net: BinaryNetwork, logit_scale: float, noise: float) -> BinaryNetwork
         logit_scale=logit_scale,
         likelihood=net.likelihood,
         noise=noise,
+        removable=net.removable,
     )
 
 

@@ -9,6 +9,7 @@ from qhypernet.experiments.curves import Curves
 from qhypernet.experiments.data import Data
 from qhypernet.experiments.gradients import GradientMagnitude
 from qhypernet.experiments.objective import ObjectiveParts
+from qhypernet.experiments.success import Success
 from qhypernet.experiments.weight_and_layers import WeightAndLayers
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -20,6 +21,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         GradientMagnitude(),
         Accuracy(),
         WeightAndLayers(),
+        Success(),
     )
 }
 """All of them by name, in the order in which ``reproduce all`` takes them."""

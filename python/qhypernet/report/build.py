@@ -72,7 +72,7 @@ def _what(run: Run) -> Section:
             "network",
             f"{'-'.join(map(str, net.layers))}, {net.n_weights} binary weights, "
             f"{2**net.n_weights:,} networks"
-            + (f", {net.activation} activation" if len(net.layers) > 2 else "")
+            + (f", hidden units: {net.units}" if len(net.layers) > 2 else "")
             + ("" if net.n_classes else f", noise {net.noise:g}"),
         ),
         (
