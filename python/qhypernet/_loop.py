@@ -26,6 +26,7 @@ from qhypernet.objectives import Objective, Target
 from qhypernet.optimizers import Optimizer
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
+from qhypernet.samplers import Paused
 from qhypernet.stopping import EarlyStopping, Watch
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Loop:
             while self.done < self.n_steps and not (enough or self._at_rest().all()):
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
-                self._step()
+                try:
+                    self._step()
+                except Paused as pause:
+                    raise Interrupted(f"{pause}; {self._stop(checkpoint)}") from pause
                 if self.failed.all():
                     self.params = self._result()
                     return

@@ -139,7 +139,8 @@ def train(
         ValueError: Arguments that do not fit together, or a checkpoint of another training.
         DivergedError: No initialisation is left that has not diverged.
         MemoryError: The simulation does not fit.
-        Interrupted: Ctrl-C; the step was finished and, with ``checkpoint``, saved.
+        Interrupted: Ctrl-C, after the step that was under way; or a sampler has no more samples for
+            now. With ``checkpoint`` all steps so far are saved.
 
     Example:
         >>> import qhypernet as qh

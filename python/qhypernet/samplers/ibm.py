@@ -250,7 +250,8 @@ class RuntimeJob:
             except errors.RuntimeJobTimeoutError:
                 raise Paused(f"job {self.id} has not ended after {self.wait:g} seconds") from None
             except (*lost, IncompleteError) as error:
-                raise JobError(f"job {self.id}: {error}") from None
+                text = getattr(error, "message", error)  # Qiskit's own text puts it into quotes.
+                raise JobError(f"job {self.id}: {text}") from None
 
     def seconds(self) -> float | None:
         """Seconds that the service charges; None until it knows."""
