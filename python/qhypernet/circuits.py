@@ -391,6 +391,6 @@ def _circuit(
     instructions: list[tuple[str, list[int], int | None, float | None, float]],
 ) -> Circuit:
     circuit = Circuit(n_qubits, n_params)
-    for gate, qubits, param, angle, scale in instructions:
-        circuit._core.append(gate, list(qubits), param, angle, scale)
+    for instruction in instructions:
+        circuit._core.append(*instruction)
     return circuit

@@ -145,7 +145,7 @@ def test_a_newer_format_is_refused_by_name(saved: Path) -> None:
     [
         ("network", {"layers": [3, 3]}, r"networks: expected shape \(rows, 12\)"),
         ("network", {"activation": "eval"}, "activation: expected one of"),
-        ("circuit", {"gates": [["os.system", [0], None, None]]}, "gate: expected one of"),
+        ("circuit", {"gates": [["os.system", [0], None, None, 1.0]]}, "gate: expected one of"),
         ("circuit", {"n_params": 99}, "expected those of"),
         ("circuit", {"n_qubits": 4, "gates": [], "n_params": 0}, "expected those of"),
         ("parameters", {"objective": {"objective": "os.system", "arguments": {}}}, "os.system"),

@@ -192,9 +192,7 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
     def _predictive(self, X: Features) -> tuple[Floats, Floats, Floats]:
         """Averages over the stored networks: mean, votes or second moment, aleatoric part."""
         inputs = self._inputs(X)
-        weights = self.network_weights_[None]
-        parts = self.network_._core.predictive(self.networks_, weights, 1, inputs)
-        return parts[0][0], parts[1][0], parts[2][0]
+        return self.network_.averages(inputs, self.network_weights_, self.networks_)
 
     def _network(self, n_inputs: int, likelihood: str, n_outputs: int) -> BinaryNetwork:
         hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else self.hidden

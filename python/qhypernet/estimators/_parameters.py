@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qhypernet.circuits import Circuit, Instruction
+from qhypernet.circuits import Circuit
 from qhypernet.kernels import HammingKernel
 from qhypernet.objectives import OBJECTIVES, Objective
 from qhypernet.schedules import Schedule
@@ -64,7 +64,7 @@ def decoded(value: Any) -> Any:
 
 def of_circuit(circuit: Circuit) -> dict[str, Any]:
     """A circuit gate by gate."""
-    gates = [[g.gate, list(g.qubits), g.param, g.angle] for g in circuit]
+    gates = [[g.gate, list(g.qubits), g.param, g.angle, g.scale] for g in circuit]
     return {"n_qubits": circuit.n_qubits, "n_params": circuit.n_params, "gates": gates}
 
 
@@ -75,9 +75,8 @@ def to_circuit(described: dict[str, Any]) -> Circuit:
         ValueError: A gate or a qubit that does not exist.
     """
     circuit = Circuit(described["n_qubits"], described["n_params"])
-    for gate, qubits, param, angle in described["gates"]:
-        step = Instruction(gate, tuple(qubits), param, angle)
-        circuit.append(step.gate, *step.qubits, param=step.param, angle=step.angle)
+    for gate, qubits, param, angle, scale in described["gates"]:
+        circuit.append(gate, *qubits, param=param, angle=angle, scale=scale)
     if circuit.n_params != described["n_params"]:
         raise ValueError(f"expected {described['n_params']} parameters, got {circuit.n_params}")
     return circuit
