@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from qhypernet.cli import info, report, reproduce, train
+from qhypernet.cli import export, info, report, reproduce, train
 
 app = typer.Typer(
     name="qhypernet",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
+app.command("export")(export.export)
 app.command("info")(info.info)
 
 
