@@ -56,6 +56,7 @@ from qhypernet.regression import Regression, regress
 from qhypernet.schedules import Schedule
 from qhypernet.selection import Selection, select
 from qhypernet.stopping import EarlyStopping
+from qhypernet.sweeps import read_sweep, sweep
 from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import DivergedError, Interrupted, TrainingResult, TrainingStep, train
 
@@ -112,11 +113,13 @@ __all__ = [
     "objectives",
     "predict",
     "prediction",
+    "read_sweep",
     "regress",
     "regression",
     "samplers",
     "select",
     "set_num_threads",
+    "sweep",
     "train",
 ]
 

@@ -105,7 +105,7 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     objective = config.build_objective()
     optimizer = config.build_optimizer()
     gradient = config.build_gradient()
-    _check_size(net)
+    check_size(net)
     problem = Problem(net, data.X_train, data.y_train)
     with _claimed(folder, config), warnings.catch_warnings():
         # What was set aside is in the result, and whoever shows it says so.
@@ -254,7 +254,7 @@ def _unchanged(run: Run, data: Dataset) -> Run:
     return run
 
 
-def _check_size(net: BinaryNetwork) -> None:
+def check_size(net: BinaryNetwork) -> None:
     """Refuses networks whose weights no exact simulation can hold, before any work is done."""
     if net.n_weights > 30:
         raise ValueError(

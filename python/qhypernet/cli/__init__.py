@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from qhypernet.cli import export, info, report, reproduce, train
+from qhypernet.cli import export, info, report, reproduce, sweep, train
 
 app = typer.Typer(
     name="qhypernet",
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("train")(train.train)
+app.add_typer(sweep.app, name="sweep")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)

@@ -11,6 +11,7 @@ from qhypernet.plotting._history import gradient_magnitude, ground_truth, traini
 from qhypernet.plotting._images import hardest_images, weight_map
 from qhypernet.plotting._regression import interval_calibration, predictive_band
 from qhypernet.plotting._reliability import reliability
+from qhypernet.plotting._small_multiples import small_multiples
 from qhypernet.plotting._svg import embed
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "interval_calibration",
     "predictive_band",
     "reliability",
+    "small_multiples",
     "training_curves",
     "weight_map",
 ]

@@ -1,0 +1,144 @@
+"""Who does the units: this process, joblib's workers, or a dask cluster. None of our own.
+
+Each engine takes units and yields outcomes as they come, in any order. A worker that dies takes
+nothing along but the units that it was working on, and these are done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qhypernet.sweeps._plan import Unit
+from qhypernet.sweeps._unit import Outcome, Workplace, work
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_PROCESS_BYTES, _WEIGHT_BYTES = 2**28, 128
+"""What a worker takes for itself, and for each of the 2**n networks."""
+_ATTEMPTS = 5
+"""How often a unit may take its worker with it."""
+
+
+def serial(units: Sequence[Unit], workplace: Workplace) -> Iterator[Outcome]:
+    """One after the other in this process."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        for unit in units:
+            yield work(unit, workplace)
+
+
+def local(units: Sequence[Unit], workplace: Workplace, jobs: int) -> Iterator[Outcome]:
+    """On ``jobs`` processes of this machine (joblib's loky).
+
+    Raises:
+        RuntimeError: Workers die again and again, and nothing gets done.
+    """
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    left = {unit.name: unit for unit in units}
+    attempts = 0
+    while left:
+        before = len(left)
+        try:
+            pool = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+            task = joblib.delayed(work)
+            for outcome in pool(task(unit, workplace) for unit in list(left.values())):
+                del left[outcome.name]
+                yield outcome
+        except TerminatedWorkerError:
+            # The pool is broken when one worker is: what it had not given back comes again.
+            attempts = attempts + 1 if len(left) == before else 0
+            if attempts == _ATTEMPTS:
+                raise RuntimeError(
+                    f"sweep: workers were killed {attempts} times in a row and nothing got done; "
+                    "if memory is short, take fewer --jobs"
+                ) from None
+
+
+def on_dask(
+    units: Sequence[Unit], workplace: Workplace, address: str, jobs: int | None
+) -> Iterator[Outcome]:
+    """On the workers of a dask cluster: a scheduler's address or file, or "slurm".
+
+    Raises:
+        ImportError: The extra is not installed.
+        OSError: There is no scheduler at that address.
+        RuntimeError: The scheduler has gone, or a unit kills every worker that it meets.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise ImportError(
+            "dask: expected the package distributed; install it with pip install 'qhypernet[dask]'"
+        ) from None
+    with _cluster(address, jobs) as client:
+        scheduler = client.scheduler.address
+        waiting = {client.submit(work, unit, workplace, pure=False): unit for unit in units}
+        queue = distributed.as_completed(waiting, raise_errors=False)
+        attempts: dict[str, int] = {}
+        for future in queue:
+            unit = waiting.pop(future)
+            if future.status == "finished":
+                yield future.result()
+                continue
+            error = future.exception() if future.status == "error" else None
+            if error is not None and not isinstance(error, distributed.KilledWorker):
+                raise error
+            if error is None and client.status != "running":
+                break
+            attempts[unit.name] = attempts.get(unit.name, 0) + 1
+            if attempts[unit.name] == _ATTEMPTS:
+                raise RuntimeError(f"sweep: unit {unit.name} lost its worker again and again")
+            again = client.submit(work, unit, workplace, pure=False)
+            waiting[again] = unit
+            queue.add(again)
+        if waiting:
+            raise RuntimeError(f"dask: the scheduler at {scheduler} has gone")
+
+
+@contextmanager
+def _cluster(address: str, jobs: int | None) -> Iterator[Client]:
+    import distributed
+
+    if address != "slurm":
+        where: dict[str, Any] = {"address": address}
+        if address.endswith(".json"):
+            where = {"scheduler_file": address}
+        try:
+            client = distributed.Client(**where, timeout=10)
+        except (OSError, ValueError) as error:
+            raise OSError(f"dask: expected a scheduler at {address}, got {error}") from None
+        with client:
+            yield client
+        return
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError:
+        raise ImportError(
+            "dask: expected the package dask-jobqueue; install it with "
+            "pip install 'qhypernet[dask]'"
+        ) from None
+    with SLURMCluster() as cluster, distributed.Client(cluster) as client:
+        cluster.scale(jobs=jobs or 1)
+        yield client
+
+
+def spread(units: Sequence[Unit], jobs: int | None, workplace: Workplace) -> tuple[int, Workplace]:
+    """How many processes at most, with the cores and the memory shared among them."""
+    import joblib
+
+    from qhypernet import _core
+
+    cores = joblib.cpu_count()
+    if jobs is None:
+        largest = _PROCESS_BYTES + _WEIGHT_BYTES * 2 ** max(unit.n_weights for unit in units)
+        jobs = max(1, min(cores, len(units), _core.available_memory() // largest))
+    if workplace.threads is None and jobs > 1:
+        workplace = replace(workplace, threads=max(1, cores // jobs))
+    return jobs, workplace

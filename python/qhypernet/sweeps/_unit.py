@@ -1,0 +1,191 @@
+"""The work of one unit, in whatever process it runs."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from qhypernet import _core, storage, threads
+from qhypernet.config import RunConfig
+from qhypernet.datasets import Dataset
+from qhypernet.evaluation import evaluate
+from qhypernet.posterior import ExactPosterior, exact_posterior
+from qhypernet.priors import BernoulliPrior
+from qhypernet.problems import Problem
+from qhypernet.sweeps._plan import Options, Unit, data_digest, load
+from qhypernet.training import DivergedError, TrainingResult, train
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
+
+LAYOUT: dict[str, tuple[str, ...]] = {
+    "init": ("init",),
+    "metric": ("metric",),
+    "reference": ("reference",),
+    "step": ("step",),
+    "trained": ("init", "metric"),
+    "mode": ("init", "metric"),
+    "ground_truth": ("reference", "metric"),
+    "log_evidence": (),
+    "failed": ("init",),
+    "params": ("init", "param"),
+    **dict.fromkeys(HISTORY, ("init", "step")),
+}
+"""The variables of a unit's file, with their dimensions."""
+
+_REFUSALS = (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError)
+"""What a configuration can bring on itself: recorded, while the sweep goes on."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where units are written, and how they are worked on."""
+
+    folder: Path
+    """The sweep's, absolute."""
+    base: Path
+    """Where relative paths of data start."""
+    options: Options
+    threads: int | None = None
+    """Threads of the core, to be set in a process of its own; None leaves them."""
+
+    def file(self, unit: Unit) -> Path:
+        """The unit's result."""
+        return self.folder / "units" / f"{unit.name}.nc"
+
+    def note(self, unit: Unit) -> Path:
+        """What went wrong with the unit the last time."""
+        return self.folder / "units" / f"{unit.name}.error"
+
+
+class Outcome(NamedTuple):
+    """What became of a unit."""
+
+    name: str
+    error: str
+    """Why it has no result; empty if it has one."""
+
+
+def work(unit: Unit, workplace: Workplace) -> Outcome:
+    """Does a unit and writes its file, unless another process has written it meanwhile.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if workplace.threads is not None:
+        _settle(workplace.threads)
+    if workplace.file(unit).exists():
+        return Outcome(unit.name, "")
+    note = workplace.note(unit)
+    try:
+        dataset = result(unit, workplace)
+    except _REFUSALS as error:
+        message = f"{type(error).__name__}: {error}"
+        storage.write_text(note, message + "\n")
+        return Outcome(unit.name, message)
+    storage.write_dataset(workplace.file(unit), dataset)
+    note.unlink(missing_ok=True)
+    return Outcome(unit.name, "")
+
+
+def result(unit: Unit, workplace: Workplace) -> xr.Dataset:
+    """What a unit's file holds: metrics, ground truth, parameters and history, dims (init, ...)."""
+    config = unit.config
+    if data_digest(config, workplace.base) != unit.data:
+        raise ValueError(f"data: {config.data.source} has changed since the sweep began")
+    alone = RunConfig(data=config.data, network=config.network)
+    problem = _problem(alone, workplace.base, unit.data)
+    trained = _train(unit, problem)
+    table = problem.fitted.table
+    metrics = evaluate(
+        problem.fitted.net,
+        problem.data,
+        trained.distributions(),
+        problem.posterior,
+        table,
+        problem.prior,
+    )
+    inits = np.arange(unit.first_init, unit.first_init + unit.n_inits)
+    dataset = metrics.assign_coords(init=inits).assign(
+        failed=("init", trained.failed),
+        params=(("init", "param"), trained.params),
+        log_evidence=((), problem.posterior.log_evidence),
+    )
+    if steps := workplace.options.steps(config.training.steps):
+        # Where all have stopped before the last step they stay as they are: a chunk of them says
+        # no less than all of them together would.
+        history = trained.history[list(HISTORY)].reindex(step=steps, method="ffill")
+        with np.errstate(over="ignore"):  # What single precision cannot hold is infinite.
+            dataset = dataset.merge(history.astype(workplace.options.history_dtype))
+    dataset.attrs = {
+        "qhypernet": _core.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "config": config.to_toml(),
+        "seed": str(config.training.seed),
+        "data": unit.data,
+    }
+    return dataset
+
+
+def _train(unit: Unit, problem: _Problem) -> TrainingResult:
+    config = unit.config
+    with warnings.catch_warnings():
+        # What was set aside is in the result, and whoever shows it says so.
+        warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
+        try:
+            return train(
+                config.build_circuit(problem.fitted.net),
+                problem.fitted,
+                config.build_objective(),
+                n_inits=unit.n_inits,
+                first_init=unit.first_init,
+                n_steps=config.training.steps,
+                optimizer=config.build_optimizer(),
+                gradient=config.build_gradient(),
+                start=config.training.start,
+                prior=problem.prior,
+                seed=config.training.seed,
+                batch_size=config.training.batch_size,
+                stopping=config.build_stopping(),
+                progress=False,
+            )
+        except DivergedError as error:
+            # That none of a chunk is left says nothing of the configuration's other chunks.
+            return error.result
+
+
+class _Problem(NamedTuple):
+    """What units that differ in circuit, objective or training only have in common."""
+
+    data: Dataset
+    fitted: Problem
+    prior: BernoulliPrior
+    posterior: ExactPosterior
+
+
+@functools.lru_cache(maxsize=4)
+def _problem(config: RunConfig, base: Path, digest: str) -> _Problem:
+    del digest  # It is there for the cache: a file may have changed.
+    data = load(config, base)
+    net = config.build_network(data)
+    prior = config.build_prior(net)
+    fitted = Problem(net, data.X_train, data.y_train)
+    return _Problem(data, fitted, prior, exact_posterior(fitted.table, prior))
+
+
+@functools.lru_cache(maxsize=1)
+def _settle(n_threads: int) -> None:
+    """Makes a worker's process use so many threads, and BLAS one."""
+    from threadpoolctl import threadpool_limits
+
+    threads.set_num_threads(n_threads)
+    threadpool_limits(1, user_api="blas")
