@@ -59,6 +59,7 @@ from qhypernet.stopping import EarlyStopping
 from qhypernet.sweeps import read_sweep, sweep
 from qhypernet.threads import num_threads, set_num_threads
 from qhypernet.training import DivergedError, Interrupted, TrainingResult, TrainingStep, train
+from qhypernet.tuning import read_study, tune
 
 if TYPE_CHECKING:
     from qhypernet.estimators import QHNClassifier, QHNRegressor, load
@@ -113,6 +114,7 @@ __all__ = [
     "objectives",
     "predict",
     "prediction",
+    "read_study",
     "read_sweep",
     "regress",
     "regression",
@@ -121,6 +123,7 @@ __all__ = [
     "set_num_threads",
     "sweep",
     "train",
+    "tune",
 ]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
@@ -23,11 +24,13 @@ from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of a description; an unknown field is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ScheduleConfig(_Section):
+class ScheduleConfig(Section):
     """A number that changes during training."""
 
     start: float
@@ -63,7 +66,7 @@ def _shape(rest: list[str]) -> dict[str, str]:
 Number = Annotated[float | ScheduleConfig, BeforeValidator(_parse_number)]
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the data come from."""
 
     source: str = Field(description="A built-in data set, or the path of a CSV file.")
@@ -95,7 +98,7 @@ Activations = Annotated[
 ]
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """The binary network; inputs and outputs follow from the data."""
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -119,14 +122,14 @@ class NetworkConfig(_Section):
     )
 
 
-class CircuitConfig(_Section):
+class CircuitConfig(Section):
     """The circuit, one qubit a weight."""
 
     ansatz: Literal["hardware_efficient", "brickwork", "sign_symmetric"] = "hardware_efficient"
     layers: Annotated[int, Field(ge=1, le=10_000)] = 1
 
 
-class ObjectiveConfig(_Section):
+class ObjectiveConfig(Section):
     """What is minimised."""
 
     name: Literal[
@@ -154,7 +157,7 @@ class ObjectiveConfig(_Section):
     )
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How it is minimised."""
 
     inits: Annotated[int, Field(ge=1)] = 10
@@ -186,7 +189,7 @@ class TrainingConfig(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that decides a run's result."""
 
     data: DataConfig
@@ -196,7 +199,7 @@ class RunConfig(_Section):
     training: TrainingConfig = TrainingConfig()
 
     @classmethod
-    def parse(cls, content: dict[str, Any], where: str) -> RunConfig:
+    def parse(cls, content: dict[str, Any], where: str) -> Self:
         """Checks a description.
 
         Raises:
@@ -206,10 +209,13 @@ class RunConfig(_Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ValueError(f"{where}: " + "; ".join(map(_explain, error.errors()))) from None
+            lines = [_explain(cls, each) for each in error.errors()]
+            raise ValueError(f"{where}: " + "; ".join(lines)) from None
 
-    def replace(self, values: Mapping[str, object]) -> RunConfig:
+    def replace(self, values: Mapping[str, object]) -> Self:
         """The same description with other values, by names such as ``objective.weight``.
+
+        A value of a table inside a section is named as ``objective.weight.start``.
 
         Raises:
             ValueError: Names a field that is unknown or a value that does not fit.
@@ -222,12 +228,27 @@ class RunConfig(_Section):
         """
         content = self.model_dump(mode="json", exclude_none=True)
         for name, value in values.items():
-            section, _, field = name.partition(".")
+            section, *path = name.split(".")
             if section not in content:
                 near = _check.near(section, content)
                 raise ValueError(f"{name}: no such section{near}; there are {', '.join(content)}")
-            content[section] = content[section] | {field: value}
+            table = content[section]
+            for part in path[:-1]:
+                if not isinstance(table.get(part), dict):
+                    raise ValueError(
+                        f"{name}: expected {section}.{part} to be a schedule with a start and an "
+                        f"end, got {table.get(part)!r}"
+                    )
+                table = table[part]
+            table["".join(path[-1:])] = value
         return self.parse(content, "values")
+
+    def value(self, name: str) -> Any:
+        """The value of a field by its name, such as ``objective.weight``."""
+        found: Any = self
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found
 
     @classmethod
     def read(cls, path: Path) -> dict[str, Any]:
@@ -351,25 +372,30 @@ def _no(field: str) -> str:
     return {"weight": "no regulariser", "bandwidths": "no kernel", "alpha": "no order"}[field]
 
 
-_SECTIONS = (DataConfig, NetworkConfig, CircuitConfig, ObjectiveConfig, TrainingConfig)
+_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The kind of table that a field can hold; None if it holds none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_table, get_args(annotation))), None)
 
 
 def _number(value: float | ScheduleConfig | None) -> float | Schedule | None:
     return value.build() if isinstance(value, ScheduleConfig) else value
 
 
-def _explain(error: Any) -> str:
+def _explain(section: type[BaseModel], error: Any) -> str:
     """One of pydantic's errors in a line, with near names for an unknown field."""
     # Members of a union add parts to the place that no user has written.
     parts = [str(part) for part in error["loc"]]
-    place = [part for part in parts if part.islower() and part.isidentifier() and part != "float"]
+    place = [part for part in parts if _NAME.fullmatch(part) and part != "float"]
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
-        section: Any = RunConfig
         for part in place[:-1]:
-            inner = section.model_fields[part].annotation
-            # The one field that is a table of its own inside a section is a schedule.
-            section = inner if inner in _SECTIONS else ScheduleConfig
+            if part in section.model_fields:  # Else it is the user's own name of a table.
+                section = _table(section.model_fields[part].annotation) or section
         known = section.model_fields
         return f"{name}: no such field{_check.near(place[-1], known)}; there are {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")

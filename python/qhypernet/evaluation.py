@@ -101,13 +101,7 @@ def evaluate(
     test_table = net.log_likelihood_table(data.X_test, data.y_test)
 
     def of_distributions(q: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = predictive_metrics(net, data.X_test, data.y_test, q) | {
-            # Not q @ table: how that rounds depends on the other rows, and on BLAS's threads.
-            "expected_nll": -(q * test_table).sum(axis=1) / len(data.y_test),
-            "kl": posterior.kl_from(q),
-            "tv": posterior.total_variation(q),
-        }
-        return np.stack([values[name] for name in names], axis=1)
+        return measure(net, data.X_test, data.y_test, q, test_table, posterior)
 
     def of_networks(indices: list[int]) -> NDArray[np.float64]:
         bits = np.array(indices)[:, None] >> np.arange(net.n_weights) & 1
@@ -141,6 +135,35 @@ def evaluate(
         },
         coords={"metric": list(names), "reference": references, "init": np.arange(len(modes))},
     )
+
+
+def measure(
+    net: BinaryNetwork,
+    X: NDArray[np.float64],
+    y: NDArray[Any],
+    q: NDArray[np.float64],
+    table: NDArray[np.float64],
+    posterior: ExactPosterior,
+) -> NDArray[np.float64]:
+    """Metrics of distributions on points that were not trained on, those of :func:`metrics`.
+
+    Args:
+        net: The network.
+        X, y: The points, shape (D, inputs), and their labels or targets.
+        q: Distributions over all networks, shape (M, 2**n).
+        table: Log-likelihood of all networks on these points, shape (2**n,).
+        posterior: The exact posterior of the points that were trained on.
+
+    Returns:
+        Shape (M, metrics).
+    """
+    values = predictive_metrics(net, X, y, q) | {
+        # Not q @ table: how that rounds depends on the other rows, and on BLAS's threads.
+        "expected_nll": -(q * table).sum(axis=1) / len(y),
+        "kl": posterior.kl_from(q),
+        "tv": posterior.total_variation(q),
+    }
+    return np.stack([values[name] for name in metrics(net)], axis=1)
 
 
 def summary(evaluation: xr.Dataset) -> tuple[list[str], NDArray[np.float64]]:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _core, storage
+from qhypernet.circuits import Circuit
 from qhypernet.config import RunConfig
 from qhypernet.datasets import Dataset
 from qhypernet.evaluation import evaluate
 from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, exact_posterior
 from qhypernet.problems import Problem
-from qhypernet.training import train
+from qhypernet.training import Callback, TrainingResult, train
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,30 +103,11 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     net = config.build_network(data)
     circuit = config.build_circuit(net)
     prior = config.build_prior(net)
-    objective = config.build_objective()
-    optimizer = config.build_optimizer()
-    gradient = config.build_gradient()
-    check_size(net)
+    check(config, net)
     problem = Problem(net, data.X_train, data.y_train)
-    with _claimed(folder, config), warnings.catch_warnings():
-        # What was set aside is in the result, and whoever shows it says so.
-        warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
-        trained = train(
-            circuit,
-            problem,
-            objective,
-            n_inits=config.training.inits,
-            n_steps=config.training.steps,
-            optimizer=optimizer,
-            gradient=gradient,
-            start=config.training.start,
-            prior=prior,
-            seed=config.training.seed,
-            batch_size=config.training.batch_size,
-            stopping=config.build_stopping(),
-            ground_truth=config.training.ground_truth,
-            progress=progress,
-            checkpoint=folder / _CHECKPOINT,
+    with _claimed(folder, config):
+        trained = train_as_described(
+            config, circuit, problem, progress=progress, checkpoint=folder / _CHECKPOINT
         )
     posterior = exact_posterior(problem.table, prior)
     metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
@@ -156,6 +138,58 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     storage.write_dataset(folder / _RESULT, result)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
     return read(folder)
+
+
+def check(config: RunConfig, net: BinaryNetwork) -> None:
+    """Refuses a description that does not fit together, before any work is done.
+
+    Raises:
+        ValueError: Names what does not fit.
+    """
+    config.build_objective()
+    config.build_optimizer()
+    config.build_gradient()
+    if net.n_weights > 30:
+        raise ValueError(
+            f"network: expected at most 30 binary weights, one qubit each, for exact simulation, "
+            f"got {net.n_weights} for layers {net.layers}; take fewer features (digits and "
+            "breast_cancer take n_features) or hidden units"
+        )
+
+
+def train_as_described(
+    config: RunConfig,
+    circuit: Circuit,
+    problem: Problem,
+    *,
+    progress: bool | None = None,
+    checkpoint: Path | None = None,
+    callback: Callback | None = None,
+) -> TrainingResult:
+    """:func:`qhypernet.train` with everything that a description says.
+
+    Starts that diverge are set aside without a warning: the result tells which.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
+        return train(
+            circuit,
+            problem,
+            config.build_objective(),
+            n_inits=config.training.inits,
+            n_steps=config.training.steps,
+            optimizer=config.build_optimizer(),
+            gradient=config.build_gradient(),
+            start=config.training.start,
+            prior=config.build_prior(problem.net),
+            seed=config.training.seed,
+            batch_size=config.training.batch_size,
+            stopping=config.build_stopping(),
+            ground_truth=config.training.ground_truth,
+            callback=callback,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
 
 
 def read(folder: Path) -> Run:
@@ -252,13 +286,3 @@ def _unchanged(run: Run, data: Dataset) -> Run:
                 "changed since; name another folder with --out"
             )
     return run
-
-
-def check_size(net: BinaryNetwork) -> None:
-    """Refuses networks whose weights no exact simulation can hold, before any work is done."""
-    if net.n_weights > 30:
-        raise ValueError(
-            f"network: expected at most 30 binary weights, one qubit each, for exact simulation, "
-            f"got {net.n_weights} for layers {net.layers}; take fewer features (digits and "
-            "breast_cancer take n_features) or hidden units"
-        )

@@ -26,7 +26,7 @@ from qhypernet.stopping import EarlyStopping
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["DivergedError", "Interrupted", "TrainingResult", "TrainingStep", "train"]
+__all__ = ["Callback", "DivergedError", "Interrupted", "TrainingResult", "TrainingStep", "train"]
 
 
 class DivergedError(ValueError):

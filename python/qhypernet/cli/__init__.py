@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from qhypernet.cli import export, info, report, reproduce, sweep, train
+from qhypernet.cli import export, info, report, reproduce, sweep, train, tune
 
 app = typer.Typer(
     name="qhypernet",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.add_typer(sweep.app, name="sweep")
+app.command("tune")(tune.tune)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)

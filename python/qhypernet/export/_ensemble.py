@@ -53,6 +53,20 @@ class Ensemble:
         return replace(self, bits=self.bits[kept], weights=weights)
 
     @property
+    def activation(self) -> str:
+        """The hidden units' activation.
+
+        Raises:
+            ValueError: Networks choose it themselves.
+        """
+        if self.net.n_architecture:
+            raise ValueError(
+                f"source: expected networks of one architecture, got {self.net.units}, of which "
+                "each network's last bits choose; train the one that was chosen and export that"
+            )
+        return self.net.activations[0]
+
+    @property
     def layers(self) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]:
         """For each layer, bits of its matrix, (S, inputs, outputs), and biases, (S, outputs)."""
         return [

@@ -75,7 +75,7 @@ class _Header:
         code = "\n".join(self._code())
         net, exported, name = self._net, self._exported, self._name.upper()
         layers = "-".join(map(str, net.layers))
-        about = f"{net.activation} activation, {net.n_weights} weights each"
+        about = f"{exported.activation} activation, {net.n_weights} weights each"
         text = f"""/* {len(exported.bits)} binary networks {layers}, {about}, written by
    qhypernet {_core.__version__}. Constants take {self.size} bytes.
    Features: {_comment(", ".join(exported.feature_names))}. */
@@ -170,12 +170,12 @@ static inline void name_inputs(const double *x, double *in) {{
         steps = []
         last = len(net.layers) - 2
         for layer, (n_in, n_out) in enumerate(zip(net.layers, net.layers[1:], strict=False)):
-            behind_sign = layer > 0 and net.activation == "sign"
+            behind_sign = layer > 0 and self._exported.activation == "sign"
             value = self._bits_value(layer, n_in) if behind_sign else self._real_value(layer, n_in)
             n_next = n_out + net.bias
             if layer == last:
                 store, declared = f"out[j] = {net.logit_scale!r} * v;", ""
-            elif net.activation == "sign":
+            elif self._exported.activation == "sign":
                 width = _width(n_next)
                 declared = f"    {_word(n_next)} a{layer + 1}[{-(-n_next // width)}] = {{0}};\n"
                 place = f"a{layer + 1}[j / {width}]"
@@ -183,7 +183,7 @@ static inline void name_inputs(const double *x, double *in) {{
                 store = f"{place} = ({_word(n_next)})({place} | {bit});"
             else:
                 declared = f"    double a{layer + 1}[{n_out}];\n"
-                store = f"a{layer + 1}[j] = {_ACTIVATIONS[net.activation]};"
+                store = f"a{layer + 1}[j] = {_ACTIVATIONS self._exported.activation]};"
             steps.append(
                 f"""{declared}    for (int j = 0; j < {n_out}; j++) {{
         const {_word(n_in + net.bias)} *w = name_bits{layer}[s][j];

@@ -40,7 +40,7 @@ def to_npz(source: Source, path: str | os.PathLike[str], *, n_networks: int | No
         bits=np.packbits(exported.bits, axis=1, bitorder="little"),
         weights=exported.weights,
         layers=net.layers,
-        activation=net.activation,
+        activation=exported.activation,
         bias=net.bias,
         logit_scale=net.logit_scale,
         likelihood=net.likelihood,

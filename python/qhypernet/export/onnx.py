@@ -106,7 +106,7 @@ class _Graph:
         return model
 
     def _activation(self, values: str) -> str:
-        name = self._exported.net.activation
+        name = self._exported.activation
         if name == "identity":
             return values
         if name != "sign":

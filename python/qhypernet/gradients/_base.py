@@ -60,6 +60,10 @@ class Gradient(ABC):
     def refusal(cls, objective: Objective) -> str:
         """Why it cannot do an objective; empty if it can."""
 
+    @abstractmethod
+    def settings(self, circuit: Circuit) -> int:
+        """How many settings of the angles a step measures for one initialisation; 0 if none."""
+
     def mean(self, circuit: Circuit, value: Value, exact: Floats, params: Floats) -> Floats:
         """Its mean at ``params`` (P,), where ``value`` is the objective and ``exact`` its gradient.
 

@@ -26,6 +26,11 @@ class Exact(Gradient):
         del objective
         return ""
 
+    def settings(self, circuit: Circuit) -> int:
+        """None."""
+        del circuit
+        return 0
+
     def __call__(
         self,
         circuit: Circuit,

@@ -48,6 +48,10 @@ class ParameterShift(Gradient):
         """ELBO and other divergences that need q itself."""
         return _samples.refusal(objective)
 
+    def settings(self, circuit: Circuit) -> int:
+        """Two for each gate that can matter, and one more."""
+        return 2 * len(occurrences(circuit).active) + 1
+
     def __call__(
         self,
         circuit: Circuit,

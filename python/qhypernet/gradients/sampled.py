@@ -34,6 +34,11 @@ class Sampled(Gradient):
         """Divergences whose score-function estimate would be biased."""
         return "" if objective.divergence else "it has no unbiased estimate from one set of shots"
 
+    def settings(self, circuit: Circuit) -> int:
+        """One."""
+        del circuit
+        return 1
+
     def __call__(
         self,
         circuit: Circuit,

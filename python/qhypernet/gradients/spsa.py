@@ -51,6 +51,11 @@ class SPSA(Gradient):
         """ELBO and other divergences that need q itself."""
         return _samples.refusal(objective)
 
+    def settings(self, circuit: Circuit) -> int:
+        """Two."""
+        del circuit
+        return 2
+
     def mean(self, circuit: Circuit, value: Value, exact: Floats, params: Floats) -> Floats:
         """Over all directions, of which there must not be too many: at most 2**16."""
         del exact

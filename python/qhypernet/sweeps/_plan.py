@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qhypernet import _check, _core, datasets
 from qhypernet.config import RunConfig
 from qhypernet.datasets import Dataset
-from qhypernet.runs import check_size
+from qhypernet.runs import check
 from qhypernet.sweeps import _cost
 
 CASE = "case"
@@ -178,7 +178,7 @@ class Plan:
         for place, config in self.configurations.items():
             data = load(config, folder)
             net = config.build_network(data)
-            check_size(net)
+            check(config, net)
             total = config.training.inits
             _, n_params = _cost.size(net.layers, config.network, config.circuit)
             chunk = self.options.chunk or _cost.chunk(config, net)

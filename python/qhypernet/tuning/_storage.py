@@ -1,0 +1,126 @@
+"""Where a study's trials are kept: a journal in its folder, or a database."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+_JOURNAL, _LOCK = "journal.log", ".lock"
+FILES = {_JOURNAL, _LOCK}
+WORKER = "worker"
+"""What a trial says about who runs it, so that it can be put back."""
+
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "psycopg", "postgresql"),
+    "mysql": ("mysql+pymysql", "pymysql", "mysql"),
+}
+"""For each kind of address: with its driver, the driver's package, and our extra."""
+
+
+def has_journal(folder: Path) -> bool:
+    """Whether a folder holds its study's trials itself."""
+    return (folder / _JOURNAL).is_file()
+
+
+def connect(folder: Path, url: str | None) -> BaseStorage:
+    """The storage at an address such as ``postgresql://user@host/name``, or the folder's journal.
+
+    Raises:
+        ValueError: The address is none, its driver is missing, or nothing answers there.
+    """
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder / _JOURNAL)))
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise ValueError(
+            "storage: expected an address such as postgresql://user@host/name, got one that is not "
+            "of this form"
+        ) from None
+    if address.drivername in _DRIVERS:
+        drivername, package, extra = _DRIVERS[address.drivername]
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(
+                f"storage: expected {package} to be installed for {address.drivername}; "
+                f"get it with: pip install 'qhypernet[{extra}]'"
+            )
+        address = address.set(drivername=drivername)
+    text = address.render_as_string(hide_password=False)
+    try:
+        return _tables(text)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise ValueError(f"storage: cannot reach {address!r}: {reason}") from None
+
+
+def _tables(url: str) -> RDBStorage:
+    """A database with Optuna's tables in it."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    try:
+        return RDBStorage(url)
+    except (IntegrityError, ProgrammingError):
+        # Another process has made the tables between our look and our making them.
+        return RDBStorage(url)
+
+
+@contextmanager
+def in_use(folder: Path, url: str | None, name: str) -> Iterator[BaseStorage]:
+    """Marks a folder as in use, and gives its study's storage.
+
+    The mark goes with the process, however it ends. Whoever is alone with a folder mends its
+    journal and puts trials back that a process before it has begun and will not end.
+    """
+    with (folder / _LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            storage = connect(folder, url)
+        else:
+            _mend(folder / _JOURNAL)
+            storage = connect(folder, url)
+            _put_back(storage, name, folder)
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield storage
+
+
+def put_back(storage: BaseStorage, trial_id: int) -> None:
+    """Makes a trial that has begun the next one to run, with its number and its values."""
+    storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+
+def _put_back(storage: BaseStorage, name: str, folder: Path) -> None:
+    for study in storage.get_all_studies():
+        if study.study_name == name:
+            running = storage.get_all_trials(study._study_id, states=(TrialState.RUNNING,))
+            for trial in running:
+                if has_journal(folder) or trial.user_attrs.get(WORKER) == worker(folder):
+                    put_back(storage, trial._trial_id)
+
+
+def worker(folder: Path) -> str:
+    """Who runs trials: this folder on this machine."""
+    return f"{socket.gethostname()}:{folder.resolve()}"
+
+
+def _mend(journal: Path) -> None:
+    """Removes what a process that was killed while it wrote has left."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.is_file():
+        content = journal.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with journal.open("r+b") as file:
+                file.truncate(whole)
