@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -311,6 +312,17 @@ def test_a_longer_study_begins_as_the_shorter_one() -> None:
     assert outcome(longer)[:4] == first
     assert outcome(longer) == outcome(qh.tune(description(trials=6), "t"))
     assert outcome(qh.tune(description(trials=6), "s")) == outcome(longer)
+
+
+def test_a_folder_in_use_is_shared_and_its_trials_under_way_are_left_alone() -> None:
+    first = qh.tune(description(trials=2), "s")
+    first.optuna.ask()
+    with open("s/.lock") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # As the process does that is at this trial.
+        shared = qh.tune(description(trials=5), "s")
+        assert [trial.number for trial in shared.trials] == [0, 1, 3, 4]
+    alone = qh.tune(description(trials=5), "s")
+    assert [trial.number for trial in alone.trials] == [0, 1, 2, 3, 4]
 
 
 def test_ctrl_c_keeps_the_study(monkeypatch: pytest.MonkeyPatch) -> None:

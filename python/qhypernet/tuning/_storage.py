@@ -67,12 +67,15 @@ def connect(folder: Path, url: str | None) -> BaseStorage:
 def _tables(url: str) -> RDBStorage:
     """A database with Optuna's tables in it."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.pool import NullPool
 
+    # Nothing stays connected during a trial: a database has fewer places than a cluster workers.
+    options = {"poolclass": NullPool}
     try:
-        return RDBStorage(url)
+        return RDBStorage(url, engine_kwargs=options)
     except (IntegrityError, ProgrammingError):
         # Another process has made the tables between our look and our making them.
-        return RDBStorage(url)
+        return RDBStorage(url, engine_kwargs=options)
 
 
 @contextmanager
