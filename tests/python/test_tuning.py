@@ -204,19 +204,20 @@ def test_settings_a_step_are_those_that_a_sampler_is_asked_for(name: str) -> Non
 def test_a_study_killed_again_and_again_is_the_study_that_was_not() -> None:
     """With trials that fail and trials that are pruned among them."""
     content = description(
-        trials=24,
-        prune_every=20,
+        trials=20,
+        seed=2,
+        prune_every=15,
         ranges={
             "objective.weight": WEIGHT,
             "training.learning_rate": {"choices": [0.003, 0.1, 0.2, 1e308]},
             "circuit.layers": {"low": 1, "high": 3},
         },
     )
-    content["training"] |= {"inits": 200, "steps": 100, "shots": 50}
+    content["training"] |= {"inits": 100, "steps": 60, "shots": 50}
     write(Path("study.toml"), content)
     journal = Path("killed/journal.log")
     interrupted = 0
-    for begun in (3, 9, 16):
+    for begun in (3, 13):
         code = "from qhypernet.cli import main; main()"
         argv = ["tune", "study.toml", "--out", "killed"]
         process = subprocess.Popen([sys.executable, "-c", code, *argv])
@@ -232,7 +233,9 @@ def test_a_study_killed_again_and_again_is_the_study_that_was_not() -> None:
     assert interrupted  # Else no kill has hit a trial.
     with journal.open("a") as file:
         file.write('{"op_code":')  # As if killed while it wrote,
-    Path("killed/journal.log.lock").symlink_to("journal.log")  # holding Optuna's own lock.
+    lock = Path("killed/journal.log.lock")  # holding Optuna's own lock.
+    lock.unlink(missing_ok=True)
+    lock.symlink_to("journal.log")
     began = time.monotonic()
     killed = qh.tune("study.toml", "killed")
     assert time.monotonic() - began < 25  # Optuna waits half a minute for such a lock.
@@ -258,10 +261,13 @@ def test_proposals_follow_from_seed_and_trials_that_are_done(name: str, tmp_path
         content = description(sampler=name, seed=seed, ranges=ranges)
         config = TuneConfig.parse(content, "test")
         study = optuna.create_study(sampler=SeededSampler(config, "me"))
-        for _ in range(25):
-            if restart:
+        for _ in range(40):
+            found = distributions(config)
+            if restart:  # And between two values of a trial, too.
+                begun = study.ask(dict(list(found.items())[:1]))
+                study._storage.set_trial_state_values(begun._trial_id, TrialState.WAITING)
                 study.sampler = SeededSampler(config, "me")
-            trial = study.ask(distributions(config))
+            trial = study.ask(found)
             x, y = trial.params.values()
             study.tell(trial, (x - 4) ** 2 + (y - 20) ** 2 / 10)
         return [trial.params for trial in study.trials]
@@ -272,7 +278,7 @@ def test_proposals_follow_from_seed_and_trials_that_are_done(name: str, tmp_path
     if name in ("tpe", "cmaes"):  # They learn.
         losses = [(p["objective.weight"] - 4) ** 2 + (p["training.steps"] - 20) ** 2 / 10
                   for p in first]  # fmt: skip
-        assert np.mean(losses[-8:]) < np.mean(losses[:8]) / 2
+        assert np.median(losses[-20:]) < np.median(losses[:10]) / 2
 
 
 def test_cma_es_works_out_the_state_that_optuna_would_have_pickled() -> None:

@@ -55,22 +55,22 @@ class SeededSampler(BaseSampler):
     """A fresh sampler for every trial, seeded by the study's seed and the trial's number.
 
     What it proposes follows from these and from the trials that are done, so a study that was
-    killed and goes on proposes what it would have proposed anyway. The first trials are those that
-    the study names itself.
+    killed and goes on proposes what it would have proposed anyway: also where it was killed between
+    two values of a trial, since each that is not drawn with the others has a stream of its own. The
+    first trials are those that the study names itself.
     """
 
     def __init__(self, config: TuneConfig, worker: str) -> None:
         self._worker = worker
         self._tune = config.tune
         self._make = _maker(config)
-        self._sampler = self._make(0)
+        self._sampler = self._fresh(0)
         self._known: dict[str, Any] = {}
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Notes who runs the trial, and starts its own stream."""
         study._storage.set_trial_user_attr(trial._trial_id, WORKER, self._worker)
-        sequence = np.random.SeedSequence([self._tune.seed, trial.number])
-        self._sampler = self._make(int(sequence.generate_state(1)[0]))
+        self._sampler = self._fresh(trial.number)
         self._known = known(self._tune, trial.number)
         self._sampler.before_trial(study, trial)
 
@@ -97,7 +97,9 @@ class SeededSampler(BaseSampler):
         """Draws what is not drawn together."""
         if param_name in self._known:
             return self._known[param_name]
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+        place = 1 + list(self._tune.ranges).index(param_name)
+        sampler = self._fresh(trial.number, place)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self,
@@ -107,6 +109,11 @@ class SeededSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Nothing: samplers end with their trial."""
+
+    def _fresh(self, *of: int) -> BaseSampler:
+        """A sampler with the stream of a trial, or of one value in it."""
+        sequence = np.random.SeedSequence([self._tune.seed, *of])
+        return self._make(int(sequence.generate_state(1)[0]))
 
 
 def known(tune: Tune, number: int) -> dict[str, Any]:
