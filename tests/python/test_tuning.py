@@ -249,7 +249,7 @@ def test_a_study_killed_again_and_again_is_the_study_that_was_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["tpe", "random", "cmaes", "grid"])
-def test_proposals_follow_from_seed_and_trials_that_are_done(name: str, tmp_path: Path) -> None:
+def test_proposals_follow_from_seed_and_trials_that_are_done(name: str) -> None:
     """A new sampler for each trial proposes what one sampler for all does; seeds matter."""
 
     def propose(seed: int, restart: bool) -> list[dict[str, float]]:
@@ -275,10 +275,11 @@ def test_proposals_follow_from_seed_and_trials_that_are_done(name: str, tmp_path
     first = propose(3, restart=False)
     assert propose(3, restart=True) == first
     assert propose(4, restart=True) != first
-    if name in ("tpe", "cmaes"):  # They learn.
-        losses = [(p["objective.weight"] - 4) ** 2 + (p["training.steps"] - 20) ** 2 / 10
-                  for p in first]  # fmt: skip
-        assert np.median(losses[-20:]) < np.median(losses[:10]) / 2
+    # Two of them learn; the median of all points is about 12.
+    losses = [
+        (p["objective.weight"] - 4) ** 2 + (p["training.steps"] - 20) ** 2 / 10 for p in first
+    ]
+    assert (np.median(losses[-20:]) < 5) == (name in ("tpe", "cmaes"))
 
 
 def test_cma_es_works_out_the_state_that_optuna_would_have_pickled() -> None:
