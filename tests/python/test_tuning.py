@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from matplotlib.figure import Figure
 from optuna._transform import _SearchSpaceTransform
 from optuna.trial import TrialState
 from sklearn.model_selection import train_test_split
 
 import qhypernet as qh
-from qhypernet import cli, runs
+from qhypernet import cli, plotting, runs
 from qhypernet.config import RunConfig
 from qhypernet.samplers import StatevectorSampler
 from qhypernet.tuning._config import TuneConfig
@@ -483,6 +484,47 @@ def test_what_belongs_to_others_is_left_alone(
         assert len(error.splitlines()) == 1
     after = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert after == before
+
+
+def test_the_report_shows_what_matters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = description(
+        trials=14,
+        metrics=["nll", "circuit_runs"],
+        success={"metric": "kl", "threshold": 1.0},
+        ranges={
+            "objective.weight": WEIGHT,
+            "training.steps": {"low": 1, "high": 40},
+            "training.learning_rate": {"choices": [0.1, 0.2, 1e308]},
+        },
+    )
+    content["training"]["shots"] = 9
+    study = qh.tune(content, "s")
+    shares = []
+    monkeypatch.setattr(
+        plotting, "importances", lambda shown: shares.append(shown) or Figure(figsize=(2, 2))
+    )
+    assert call("report", "s", monkeypatch=monkeypatch) == 0
+    # What costs nothing but steps is decided by the steps.
+    assert max(shares[1], key=shares[1].__getitem__) == "training.steps"
+    page = Path("s/report.html").read_text()
+    failed = sum(trial.state == TrialState.FAIL for trial in study.trials)
+    for text in (
+        f"{failed} trials failed",
+        "training diverged",
+        "exact posterior",
+        "a start succeeds",
+        "1 to 1000, logarithmic",
+        f"best-{study.best[0].number}.toml",
+        "low = 1.0",
+    ):
+        assert text in page, text
+    assert "<script" not in page
+    Path("empty").mkdir()
+    write(Path("empty/study.toml"), content)
+    assert call("report", "empty", monkeypatch=monkeypatch) == 1
+    assert "expected the address of the trials of empty" in capsys.readouterr().err
 
 
 def test_data_that_have_changed_are_noticed() -> None:

@@ -8,20 +8,36 @@ from typing import Annotated
 import typer
 
 from qhypernet import runs
+from qhypernet.tuning import is_study, read_study
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a study.")],
     out: Annotated[
-        Path | None, typer.Option(help="Where to write the page [default: RUN/report.html].")
+        Path | None, typer.Option(help="Where to write the page [default: FOLDER/report.html].")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Database that holds the study's trials [default: the folder].",
+            envvar="QHYPERNET_STORAGE",
+        ),
     ] = None,
 ) -> None:
-    """Write a run's report: one self-contained HTML page.
+    """Write the report of a run or a study: one self-contained HTML page.
 
-    It shows what was run, training curves, the distribution over networks beside the exact
-    posterior, predictions with their uncertainty, and all metrics with their ground truth.
+    Of a run it shows what was run, training curves, the distribution over networks beside the exact
+    posterior, predictions with their uncertainty, and all metrics with their ground truth. Of a
+    study of qhypernet tune it shows the best settings, all trials, and how much each setting
+    matters.
     """
-    from qhypernet.report import write_report
+    path = out or folder / "report.html"
+    if is_study(folder):
+        from qhypernet.report.study import write_study_report
 
-    path = write_report(runs.read(run), out or run / "report.html")
+        write_study_report(read_study(folder, storage), path)
+    else:
+        from qhypernet.report import write_report
+
+        write_report(runs.read(folder), path)
     typer.echo(f"report: {path}")

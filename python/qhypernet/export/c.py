@@ -183,7 +183,7 @@ static inline void name_inputs(const double *x, double *in) {{
                 store = f"{place} = ({_word(n_next)})({place} | {bit});"
             else:
                 declared = f"    double a{layer + 1}[{n_out}];\n"
-                store = f"a{layer + 1}[j] = {_ACTIVATIONS self._exported.activation]};"
+                store = f"a{layer + 1}[j] = {_ACTIVATIONS[self._exported.activation]};"
             steps.append(
                 f"""{declared}    for (int j = 0; j < {n_out}; j++) {{
         const {_word(n_in + net.bias)} *w = name_bits{layer}[s][j];

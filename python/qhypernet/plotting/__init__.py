@@ -12,9 +12,11 @@ from qhypernet.plotting._images import hardest_images, weight_map
 from qhypernet.plotting._regression import interval_calibration, predictive_band
 from qhypernet.plotting._reliability import reliability
 from qhypernet.plotting._small_multiples import small_multiples
+from qhypernet.plotting._study import compromises, importances, slices, study_history
 from qhypernet.plotting._svg import embed
 
 __all__ = [
+    "compromises",
     "confusion",
     "decision_boundary",
     "distribution",
@@ -22,10 +24,13 @@ __all__ = [
     "gradient_magnitude",
     "ground_truth",
     "hardest_images",
+    "importances",
     "interval_calibration",
     "predictive_band",
     "reliability",
+    "slices",
     "small_multiples",
+    "study_history",
     "training_curves",
     "weight_map",
 ]

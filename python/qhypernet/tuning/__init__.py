@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from qhypernet.tuning._config import TuneConfig
     from qhypernet.tuning._study import Study
 
-__all__ = ["read_study", "tune"]
+__all__ = ["CONFIG", "is_study", "read_study", "tune"]
+
+CONFIG = "study.toml"
+"""The description in a study's folder."""
 
 
 def tune(
@@ -84,3 +87,8 @@ def read_study(folder: str | os.PathLike[str], storage: str | None = None) -> St
     from qhypernet.tuning import _study
 
     return _study.read_study(Path(folder), storage)
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder holds a study."""
+    return (folder / CONFIG).is_file()

@@ -14,13 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qhypernet import storage
 from qhypernet.config import RunConfig
-from qhypernet.tuning import _storage
+from qhypernet.tuning import CONFIG, _storage
 from qhypernet.tuning._config import MINIMISED, TuneConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_CONFIG = "study.toml"
 DESCRIPTION, DATA, SCORES, ERROR = "description", "data", "scores", "error"
 """What a study and its trials carry with them."""
 
@@ -104,13 +103,13 @@ def directions(config: TuneConfig) -> list[StudyDirection]:
 
 def stored_config(folder: Path) -> TuneConfig | None:
     """The description of the study that a folder holds; None where there is none."""
-    path = folder / _CONFIG
+    path = folder / CONFIG
     return TuneConfig.parse(TuneConfig.read(path), str(path)) if path.is_file() else None
 
 
 def store_config(folder: Path, config: TuneConfig) -> None:
     """Writes a description into a folder."""
-    storage.write_text(folder / _CONFIG, config.to_toml())
+    storage.write_text(folder / CONFIG, config.to_toml())
 
 
 def read_study(folder: str | Path, storage: str | None = None) -> Study:
