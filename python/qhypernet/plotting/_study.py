@@ -189,6 +189,7 @@ def _slice(axes: Axes, column: Sequence[Any], found: NDArray[np.float64]) -> Non
         texts = [str(value) for value in given]
         names = list(dict.fromkeys(sorted(texts)))
         places = np.array([names.index(text) for text in texts], dtype=np.float64)
-        axes.set_xticks(range(len(names)), plain(names))
+        # Long names side by side would run into each other.
+        axes.set_xticks(range(len(names)), [name.replace("_", "_\n") for name in plain(names)])
         axes.margins(x=0.15)
     axes.scatter(places, found[has], c=age, cmap=SEQUENTIAL, vmin=0, vmax=1, s=16, linewidths=0)
