@@ -23,7 +23,7 @@ WEIGHTS = {
     "elbo": {"objective.weight": {"low": 0.1, "high": 100.0, "log": True}},
     "selbo": {"objective.weight": {"low": 1.0, "high": 3000.0, "log": True}},
 }
-TRIALS, INITS, STEPS, SHOTS = 60, 20, 150, 100
+TRIALS, INITS, STEPS, SHOTS = 40, 20, 150, 100
 METRICS = ("accuracy", "nll", "kl")
 
 
@@ -64,8 +64,6 @@ for source in DATA:
         settings = {"default": study.config.run(), "tuned": study.description(best)}
         for name, config in settings.items():
             mean, spread, exact = tested(config, root / f"{source}-{objective}-{name}")
-            cells = " | ".join(
-                f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)
-            )
+            cells = " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True))
             print(f"| {source} | {objective} | {name} | {cells} |", flush=True)
         print("  exact", exact.round(3), f"{seconds:.0f} s", best.params, flush=True)

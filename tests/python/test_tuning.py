@@ -245,7 +245,7 @@ def test_a_study_killed_again_and_again_is_the_study_that_was_not() -> None:
     states = {trial.state for trial in whole.trials}
     assert states == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
     failed = next(trial for trial in whole.trials if trial.state == TrialState.FAIL)
-    assert re.match("ValueError: training diverged", failed.user_attrs["error"])
+    assert re.match("DivergedError: training diverged", failed.user_attrs["error"])
     assert Path("killed/best.toml").read_text() == Path("whole/best.toml").read_text()
 
 
@@ -352,7 +352,7 @@ def test_ctrl_c_keeps_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_study_of_which_every_trial_fails_says_why() -> None:
     content = description(ranges={"training.learning_rate": {"choices": [1e308]}})
-    message = "all 3 trials failed, the first with: ValueError: training diverged .* kept in s$"
+    message = "all 3 trials failed, the first with: DivergedError: training diverged .* kept in s$"
     with pytest.raises(ValueError, match=message):
         qh.tune(content, "s")
     assert len(qh.read_study("s").trials) == 3
@@ -399,7 +399,8 @@ RANGES = "tune.ranges"
         ({RANGES: {"data.n_samples": {"low": 9, "high": 99}}}, "expected no data.n_samples"),
         ({RANGES: {"training.seed": {"low": 0, "high": 99}}}, "expected no training.seed"),
         ({RANGES: {}}, "tune.ranges: .* at least 1"),
-        ({"tune.metrics": ["nl"]}, "tune.metrics.*expected 'accuracy', 'nll', .* got 'nl'"),
+        ({"tune.metrics": ["nl"]}, "tune.metrics: expected 'accuracy', .* got 'nl'$"),
+        ({"tune.metrics": []}, "tune.metrics: expected what to search for"),
         ({"tune.metrics": ["nll", "nll"]}, "expected each once"),
         ({"tune.metrics": ["success_rate"]}, "tune.success: expected what success_rate counts"),
         ({"tune.metrics": ["circuit_runs"]}, "expected training.shots for circuit_runs"),
@@ -525,6 +526,20 @@ def test_the_report_shows_what_matters(
     write(Path("empty/study.toml"), content)
     assert call("report", "empty", monkeypatch=monkeypatch) == 1
     assert "expected the address of the trials of empty" in capsys.readouterr().err
+
+
+def test_regression_is_tuned_too() -> None:
+    rows = ["x,y", *(f"{i},{np.sin(i / 9):.3f}" for i in range(40))]
+    Path("t.csv").write_text("\n".join(rows))
+    content = description(metrics=["rmse", "nll"])
+    content["data"] = {"source": "t.csv", "target": "y", "regression": True}
+    study = qh.tune(content, "s")
+    assert study.count(TrialState.COMPLETE) == 3
+    rmse = study.trials[0].user_attrs["scores"]["exact"]["rmse"]
+    assert 0 < rmse < 2  # Targets are standardised.
+    content["tune"]["metrics"] = ["accuracy"]
+    with pytest.raises(ValueError, match=r"tune.metrics: expected one of rmse, .* got accuracy"):
+        qh.tune(content, "t")
 
 
 def test_data_that_have_changed_are_noticed() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import Field, model_validator
 
 from qhypernet import _check
 from qhypernet.config import RunConfig, Section
-from qhypernet.evaluation import LOWER_IS_BETTER, METRICS
+from qhypernet.evaluation import METRICS
 
 _FIXED = {
     "data": "settings are compared on the same data",
@@ -84,29 +84,31 @@ def _label(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
-class Success(Section):
-    """When a start counts as a success."""
+Measured = Literal["accuracy", "rmse", "nll", "brier", "ece", "kl", "tv", "expected_accuracy",
+                   "expected_rmse", "expected_nll"]  # fmt: skip
+Metric = Literal[Measured, "success_rate", "circuit_runs"]
 
-    metric: Literal["accuracy", "nll", "brier", "ece", "expected_accuracy", "expected_nll",
-                    "kl", "tv"]  # fmt: skip
-    threshold: float
-
-    def __str__(self) -> str:
-        sign = "at most" if LOWER_IS_BETTER[self.metric] else "at least"
-        return f"{self.metric} {sign} {self.threshold:g}"
-
-
-Metric = Literal["accuracy", "nll", "brier", "ece", "expected_accuracy", "expected_nll",
-                 "kl", "tv", "success_rate", "circuit_runs"]  # fmt: skip
-
-MEANINGS = {name: text.replace("test part", "validation part") for name, text in METRICS.items()}
-MEANINGS |= {
+MEANINGS = {name: METRICS[name].meaning for name in get_args(Measured)} | {
     "success_rate": "share of starts that succeed",
     "circuit_runs": "measurements that training one start takes",
 }
-"""What a study can search for, each a mean over starts."""
+"""What a study can search for, each a mean over starts; predictions are of the validation part."""
 
-MINIMISED = {**LOWER_IS_BETTER, "success_rate": False, "circuit_runs": True}
+MINIMISED = {name: math.isinf(METRICS[name].best) for name in get_args(Measured)} | {
+    "success_rate": False,
+    "circuit_runs": True,
+}
+
+
+class Success(Section):
+    """When a start counts as a success."""
+
+    metric: Measured
+    threshold: float
+
+    def __str__(self) -> str:
+        sign = "at most" if MINIMISED[self.metric] else "at least"
+        return f"{self.metric} {sign} {self.threshold:g}"
 
 
 class Tune(Section):
@@ -115,7 +117,7 @@ class Tune(Section):
     ranges: Annotated[dict[str, Range], Field(min_length=1)] = Field(
         description="Ranges by the names of fields, such as objective.weight."
     )
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = Field(
+    metrics: tuple[Metric, ...] = Field(
         default=("nll",), description="What is searched for; of several, the best compromises."
     )
     success: Success | None = Field(default=None, description="What success_rate counts.")
@@ -158,11 +160,18 @@ class TuneConfig(RunConfig):
         return RunConfig.parse(self.model_dump(mode="json", exclude={"tune"}), "run")
 
     def identity(self) -> str:
-        """The description without what may change while the study goes on: its length and name."""
-        content = self.model_dump(
-            mode="json", exclude_none=True, exclude={"tune": {"trials", "name"}}
+        """The description without what may change while the study goes on: its length and name.
+
+        Without defaults, too, so that fields which later versions add do not make it another.
+        """
+        return tomli_w.dumps(
+            self.model_dump(
+                mode="json",
+                exclude_none=True,
+                exclude_defaults=True,
+                exclude={"tune": {"trials", "name"}},
+            )
         )
-        return tomli_w.dumps(content)
 
     def check(self) -> None:
         """Refuses what no trial could do.
@@ -189,6 +198,8 @@ class TuneConfig(RunConfig):
 
     def _check_metrics(self) -> None:
         tune = self.tune
+        if not tune.metrics:
+            raise ValueError("tune.metrics: expected what to search for, as in nll, got none")
         if len(set(tune.metrics)) < len(tune.metrics):
             raise ValueError(f"tune.metrics: expected each once, got {list(tune.metrics)}")
         if "success_rate" in tune.metrics and tune.success is None:

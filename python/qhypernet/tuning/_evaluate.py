@@ -14,13 +14,13 @@ from qhypernet import runs
 from qhypernet._truth import distributions
 from qhypernet.config import NetworkConfig, RunConfig
 from qhypernet.datasets import Dataset
-from qhypernet.datasets._dataset import stratified_split
-from qhypernet.evaluation import LOWER_IS_BETTER, METRICS, measure
+from qhypernet.datasets._dataset import regression_split, stratified_split
+from qhypernet.evaluation import METRICS, measure, metrics
 from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, exact_posterior
 from qhypernet.problems import Problem
 from qhypernet.training import TrainingStep
-from qhypernet.tuning._config import Tune, TuneConfig
+from qhypernet.tuning._config import MINIMISED, Tune, TuneConfig
 
 Look = Callable[[int, float], None]
 """Told the step and the first metric there; may raise to end the trial."""
@@ -59,7 +59,8 @@ class Evaluator:
         data = config.load_data()
         self._tune: Tune = config.tune
         self._data: Dataset = data
-        self.X, self.X_held, self.y, self.y_held = stratified_split(
+        split: Callable[..., Any] = stratified_split if data.n_classes else regression_split
+        self.X, self.X_held, self.y, self.y_held = split(
             data.X_train, data.y_train, config.tune.validation, config.tune.seed
         )
         self.fingerprint = _hash(data.X_train, data.y_train)
@@ -70,6 +71,11 @@ class Evaluator:
         """Refuses a description that does not fit the data, before any work is done."""
         net = run.build_network(self._data)
         runs.check(run, net)
+        able = metrics(net)
+        success = self._tune.success
+        for name in (*self._tune.metrics, *([success.metric] if success else [])):
+            if name in METRICS and name not in able:
+                raise ValueError(f"tune.metrics: expected one of {', '.join(able)}, got {name}")
         run.build_circuit(net)
 
     def __call__(self, run: RunConfig, look: Look) -> Scores:
@@ -104,10 +110,12 @@ class Evaluator:
         values = np.concatenate(
             [measure(*held, q, ground.table, ground.posterior) for q in distributions]
         )
-        columns = dict(zip(METRICS, values.T, strict=True)) | {"circuit_runs": circuit_runs}
+        columns = dict(zip(metrics(ground.net), values.T, strict=True)) | {
+            "circuit_runs": circuit_runs
+        }
         if self._tune.success is not None:
             name, threshold = self._tune.success.metric, self._tune.success.threshold
-            lower = LOWER_IS_BETTER[name]
+            lower = MINIMISED[name]
             good = columns[name] <= threshold if lower else columns[name] >= threshold
             columns["success_rate"] = good.astype(np.float64)
         return (
@@ -124,7 +132,7 @@ class Evaluator:
             table = net.log_likelihood_table(self.X_held, self.y_held)
             q = posterior.probabilities[None]
             best = measure(net, self.X_held, self.y_held, q, table, posterior)[0]
-            exact = dict(zip(METRICS, map(float, best), strict=True))
+            exact = dict(zip(metrics(net), map(float, best), strict=True))
             self._grounds[run.network] = _Ground(net, problem, posterior, table, exact)
         return self._grounds[run.network]
 

@@ -162,7 +162,10 @@ def check_identity(stored: str | None, config: TuneConfig, where: str) -> None:
     """
     if stored is None or stored == config.identity():
         return
-    theirs, ours = tomllib.loads(stored), tomllib.loads(config.identity())
+    theirs = TuneConfig.parse(tomllib.loads(stored), where).model_dump(mode="json")
+    ours = config.model_dump(mode="json")
+    for content in (theirs, ours):  # Which do not count.
+        del content["tune"]["trials"], content["tune"]["name"]
     raise ValueError(
         f"study: {where} already holds another one, with {', '.join(_differences(theirs, ours))}; "
         "name another folder, or another tune.name in a database"
