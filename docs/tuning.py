@@ -1,20 +1,19 @@
 """Tunes MLE, ELBO and SELBO by an equal budget, and tests the best and the default settings.
 
-Run as ``python docs/tuning.py``; goes on where it was stopped, and prints the tables of tuning.md.
-Studies are kept in studies/; what is tested is trained on the whole training part from starts that
-no trial has seen.
+Run as ``python docs/tuning.py``; goes on where it was stopped, and prints the table of tuning.md.
+Studies are kept in studies/, or in the folder that is named; what is tested is trained on the whole
+training part from starts that no trial has seen.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
 import qhypernet as qh
-from qhypernet import evaluation, runs
+from qhypernet import runs
 from qhypernet.config import RunConfig
 
 DATA = ("gaussian", "moons", "rings")
@@ -48,7 +47,7 @@ def tested(config: RunConfig, folder: Path) -> np.ndarray:
     """Metrics on the test part, of starts that diverged not less than of others."""
     other = config.replace({"training.seed": 1, "training.inits": 50})
     run = runs.execute(other, folder)
-    values = run.result["trained"].values[:, [list(evaluation.METRICS).index(m) for m in METRICS]]
+    values = run.result["trained"].sel(metric=list(METRICS)).values
     exact = run.result["ground_truth"].sel(reference="exact posterior", metric=list(METRICS))
     return np.stack([values.mean(axis=0), values.std(axis=0), exact.values])
 
@@ -57,13 +56,13 @@ root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("studies")
 for source in DATA:
     for objective in WEIGHTS:
         folder = root / f"{source}-{objective}"
-        began = time.monotonic()
         study = qh.tune(description(source, objective), folder)
-        seconds = time.monotonic() - began
+        seconds = sum(trial.duration.total_seconds() for trial in study.trials)
         best = study.best[0]
         settings = {"default": study.config.run(), "tuned": study.description(best)}
         for name, config in settings.items():
             mean, spread, exact = tested(config, root / f"{source}-{objective}-{name}")
             cells = " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True))
             print(f"| {source} | {objective} | {name} | {cells} |", flush=True)
-        print("  exact", exact.round(3), f"{seconds:.0f} s", best.params, flush=True)
+        print(f"| {source} | exact posterior | | {' | '.join(f'{e:.3f}' for e in exact)} |")
+        print(f"{seconds:.0f} s, the best is trial {best.number}:", study.values(best), flush=True)

@@ -528,6 +528,15 @@ def test_the_report_shows_what_matters(
     assert "expected the address of the trials of empty" in capsys.readouterr().err
 
 
+def test_the_description_in_the_docs_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs/tuning.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    config = TuneConfig.parse(tomllib.loads(block), "docs")
+    config.check()
+    named = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
+    assert named == set(type(config.tune).model_fields)
+
+
 def test_regression_is_tuned_too() -> None:
     rows = ["x,y", *(f"{i},{np.sin(i / 9):.3f}" for i in range(40))]
     Path("t.csv").write_text("\n".join(rows))
