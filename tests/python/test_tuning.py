@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import re
@@ -535,6 +536,50 @@ def test_the_description_in_the_docs_is_one() -> None:
     config.check()
     named = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
     assert named == set(type(config.tune).model_fields)
+
+
+@pytest.mark.parametrize(
+    ("options", "package", "extra"),
+    [
+        (["--sampler", "gp"], "torch", "gp"),
+        (["--sampler", "cmaes"], "cmaes", "cmaes"),
+        (["--storage", "postgresql://u@localhost/x"], "psycopg", "postgresql"),
+        (["--storage", "mysql://u@localhost/x"], "pymysql", "mysql"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    options: list[str],
+    package: str,
+    extra: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *of: None if name == package else find(name, *of)
+    )
+    write(Path("study.toml"), description())
+    assert call("tune", "study.toml", *options, "--out", "s", monkeypatch=monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert f"expected {package} to be installed for" in error
+    assert f"pip install 'qhypernet[{extra}]'" in error
+    assert not Path("s").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+def test_gaussian_processes_propose() -> None:
+    study = qh.tune(description(sampler="gp", trials=13), "s")
+    assert study.count(TrialState.COMPLETE) == 13
+
+
+def test_slices_show_numbers_as_they_are_and_choices_side_by_side() -> None:
+    settings = {"layers": [4, 1, None], "start": ["random", "near_uniform", "random"]}
+    figure = plotting.slices(settings, [0.3, 0.2, 0.1], "nll", log=["layers"])
+    layers, start = figure.axes
+    points = [axes.collections[0].get_offsets().data.tolist() for axes in figure.axes]
+    assert points == [[[4, 0.3], [1, 0.2]], [[1, 0.3], [0, 0.2], [1, 0.1]]]
+    assert layers.get_xscale() == "log"
+    assert [label.get_text() for label in start.get_xticklabels()] == ["near_\nuniform", "random"]
 
 
 def test_regression_is_tuned_too() -> None:

@@ -77,7 +77,8 @@ def _claim(folder: Path, config: TuneConfig, url: str | None) -> None:
         _study.check_identity(stored.identity(), config, str(folder))
     if url is not None:
         name = _study.study_name(config)
-        for other in optuna.get_all_study_summaries(_storage.connect(folder, url)):
+        storage = _storage.connect(folder, url)
+        for other in optuna.get_all_study_summaries(storage, include_best_trial=False):
             if other.study_name == name:
                 _study.check_identity(other.user_attrs.get(_study.DESCRIPTION), config, name)
 
