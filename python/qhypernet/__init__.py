@@ -32,6 +32,7 @@ from qhypernet import (
 )
 from qhypernet._core import __version__
 from qhypernet.circuits import Circuit, State
+from qhypernet.floor import Floor, floor
 from qhypernet.kernels import HammingKernel, mmd2, mmd2_exact, mmd2_to_prior
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import (
@@ -78,6 +79,7 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "ExactPosterior",
+    "Floor",
     "ForwardKL",
     "HammingKernel",
     "Interrupted",
@@ -105,6 +107,7 @@ __all__ = [
     "evaluation",
     "exact_posterior",
     "export",
+    "floor",
     "gradients",
     "load",
     "mmd2",
