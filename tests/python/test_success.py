@@ -13,7 +13,7 @@ from qhypernet import runs
 from qhypernet.config import RunConfig
 from qhypernet.experiments import EXPERIMENTS, Findings, Work, success
 
-INITS = 6
+INITS = 6  # half of what a quick version has
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
     }
     monkeypatch.setattr(success, "_TASKS", tasks)
     monkeypatch.setattr(success, "_QUICK_DEPTHS", (1, 2))
-    monkeypatch.setattr(Work, "inits", INITS)
+    monkeypatch.setattr(Work, "inits", 2 * INITS)
     monkeypatch.chdir(tmp_path)
     original = runs.execute
 

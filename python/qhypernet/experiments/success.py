@@ -26,7 +26,7 @@ _TASKS: dict[str, dict[str, Any]] = {
     },
 }
 """Both have 17 bits; the first has 13 weights, 1 bit for the activation and 3 that remove units."""
-_DEPTHS = (1, 2, 3, 4, 6, 8)
+_DEPTHS = (1, 2, 3, 4, 6)
 _QUICK_DEPTHS = (1, 4)
 _DISTANCES = {0.01: BLUE, 0.05: ORANGE}
 """Of a success from the best loss, in nats a training point."""
@@ -66,7 +66,7 @@ class Success(Experiment):
                         elinewidth=1.0,
                         label=label,
                     )
-                panel.set(title=task, xlabel="circuit layers", ylim=(-0.03, 1.03))
+                panel.set(title=task, xlabel="circuit layers", xticks=depths, ylim=(-0.03, 1.03))
                 rows += own
                 if of_depth[depths[0]].net.n_architecture:
                     tables[f"{task}: probability of each architecture"] = _architectures(of_depth)
@@ -75,7 +75,7 @@ class Success(Experiment):
         data = pd.DataFrame(rows)
         tables = {"Share of starts that succeed": _pivot(data)} | tables
         text = (
-            f"MLE with exact gradients, brickwork circuits of 17 qubits, {work.inits} random "
+            f"MLE with exact gradients, brickwork circuits of 17 qubits, {_inits(work)} random "
             f"starts, {_config(next(iter(_TASKS)), 1, work).training.steps} steps of Adam at 0.1. "
             "A start succeeds if its expected loss at the end is within the stated distance of "
             "the best of all 131,072 networks, which is found by enumeration; bars are 95 % "
@@ -91,9 +91,13 @@ def _config(task: str, depth: int, work: Work) -> RunConfig:
     content = _TASKS[task] | {
         "circuit": {"ansatz": "brickwork", "layers": depth},
         "objective": {"name": "mle"},
-        "training": {"inits": work.inits, "steps": 150 if work.quick else 400},
+        "training": {"inits": _inits(work), "steps": 150 if work.quick else 400},
     }
     return RunConfig.parse(content, "experiment")
+
+
+def _inits(work: Work) -> int:
+    return work.inits // 2 if work.quick else work.inits
 
 
 def _rows(task: str, depth: int, run: Run) -> list[dict[str, object]]:
@@ -132,7 +136,7 @@ def _architectures(of_depth: dict[int, Run]) -> pd.DataFrame:
     for depth, trained in of_depth.items():
         lowest = int(np.nanargmin(trained.result["expected_nll"].values[:, -1]))
         q = trained.probabilities(lowest)
-        columns[f"best start, {depth} layers"] = run.net.architecture_probabilities(q)
+        columns[f"best start, {_layers(depth)}"] = run.net.architecture_probabilities(q)
     frame = pd.DataFrame(columns)
     order = frame.max(axis=1).sort_values(ascending=False, kind="stable").index[:_SHOWN]
     return frame.loc[order].map(lambda value: f"{value:.3f}")
@@ -141,8 +145,12 @@ def _architectures(of_depth: dict[int, Run]) -> pd.DataFrame:
 def _pivot(data: pd.DataFrame) -> pd.DataFrame:
     table = data.pivot_table(index=["task", "distance"], columns="depth", values="share")
     table.index = [f"{task}, within {distance:g}" for task, distance in table.index]
-    table.columns = [f"{depth} layer" + "s" * (depth != 1) for depth in table.columns]
+    table.columns = [_layers(depth) for depth in table.columns]
     return table.map(lambda value: f"{value:.2f}")
+
+
+def _layers(depth: int) -> str:
+    return f"{depth} layer" if depth == 1 else f"{depth} layers"
 
 
 def _words(data: pd.DataFrame) -> str:
@@ -151,7 +159,7 @@ def _words(data: pd.DataFrame) -> str:
     for task, part in data[data["distance"] == min(_DISTANCES)].groupby("task", sort=False):
         first, best = part.iloc[0], part.loc[part["share"].idxmax()]
         sentences.append(
-            f"{task}: {first['share']:.0%} at {first['depth']} layer, at best {best['share']:.0%} "
-            f"({best['depth']} layers)"
+            f"{task}: {first['share']:.0%} at {_layers(first['depth'])}, at best "
+            f"{best['share']:.0%} ({_layers(best['depth'])})"
         )
     return f"Within {min(_DISTANCES):g} nats a point. " + ". ".join(sentences) + "."
