@@ -70,16 +70,18 @@ class BinaryNetwork:
         if len(names) not in (1, 2, 4) or len(set(names)) < len(names):
             raise ValueError(f"activation: expected 1, 2 or 4 different names, got {names}")
         self.bias = bool(bias)
+        has_hidden = len(self.layers) > 2
+        self.activations = self.activations if has_hidden else self.activations[:1]
         if not isinstance(removable, bool):
             raise TypeError(f"removable: expected True or False, got {removable!r}")
-        self.removable = removable
+        self.removable = removable and has_hidden
         self.logit_scale = _check.number("logit_scale", logit_scale, above=0)
         if likelihood is None:
             likelihood = "bernoulli" if self.layers[-1] == 1 else "categorical"
         self.likelihood = _check.choice("likelihood", likelihood, _LIKELIHOODS)
         self.noise = _check.number("noise", noise, above=0)
         self._core: _core.Network | Architectures
-        if len(names) == 1 and not removable:
+        if len(self.activations) == 1 and not self.removable:
             self._core = self._fixed(self.layers, self.activations * (len(self.layers) - 2))
         else:
             self._core = Architectures(

@@ -149,7 +149,8 @@ def test_the_bits_and_names_of_architectures():
     assert abs(found["sign, 1 of 2 units"] - q[(n == 3) | (n == 5)].sum()) < 1e-12
     assert qh.BinaryNetwork((2, 2, 1)).architectures == ["sign"]
     assert NETS[2].architectures == ["sign; sign", "tanh; sign", "sign; tanh", "tanh; tanh"]
-    assert NETS[5].n_architecture == 0
+    # Without hidden units there is nothing to choose.
+    assert (NETS[5].n_architecture, NETS[5].activation, NETS[5].removable) == (0, "sign", False)
 
 
 def test_a_circuit_with_the_sign_symmetry_leaves_the_architecture_alone():
@@ -217,6 +218,8 @@ def test_from_the_command_to_the_report(tmp_path, monkeypatch):
     page = Path("r/report.html").read_text()
     assert "hidden units: sign or tanh, removable" in page
     assert "tanh, 1 of 2 units" in page
+    with pytest.raises(ValueError, match=r"^source: expected networks of one architecture"):
+        qh.export.to_npz(run, "r.npz")
 
 
 def test_one_activation_is_written_as_one():

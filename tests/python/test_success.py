@@ -39,12 +39,15 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
     return EXPERIMENTS["success"].run(Work(Path("out"), True, lambda line: None))
 
 
+def _runs() -> list[runs.Run]:
+    return [runs.read(folder) for folder in Path("out/runs").iterdir() if folder.is_dir()]
+
+
 def test_shares_are_those_of_the_runs(found: Findings) -> None:
     assert len(found.data) == 2 * 2 * 2
     shares = found.data.set_index(["task", "depth", "distance"])
     seen = set()
-    for folder in Path("out/runs").iterdir():
-        run = runs.read(folder)
+    for run in _runs():
         task = "blobs" if run.data.name == "gaussian" else "digits"
         depth = run.config.circuit.layers
         bits = all_bits(run.net.n_weights)
@@ -67,11 +70,7 @@ def test_shares_are_those_of_the_runs(found: Findings) -> None:
 def test_architectures_stand_beside_the_exact_posterior(found: Findings) -> None:
     (table,) = (t for caption, t in found.tables.items() if "architecture" in caption)
     assert list(table.columns[:2]) == ["exact posterior", "best network"]
-    run = next(
-        run
-        for run in map(runs.read, Path("out/runs").iterdir())
-        if run.net.n_architecture and run.config.circuit.layers == 2
-    )
+    run = next(run for run in _runs() if run.net.n_architecture and run.config.circuit.layers == 2)
     bits = all_bits(run.net.n_weights)
     weights = np.exp(run.net.log_likelihood(bits, run.data.X_train, run.data.y_train))
     tanh_on = (bits[:, -2] == 1) & (bits[:, -1] == 0)

@@ -54,16 +54,7 @@ class Ensemble:
 
     @property
     def activation(self) -> str:
-        """The hidden units' activation.
-
-        Raises:
-            ValueError: Networks choose it themselves.
-        """
-        if self.net.n_architecture:
-            raise ValueError(
-                f"source: expected networks of one architecture, got {self.net.units}, of which "
-                "each network's last bits choose; train the one that was chosen and export that"
-            )
+        """The hidden units' activation."""
         return self.net.activations[0]
 
     @property
@@ -93,6 +84,11 @@ def ensemble(source: Source, n_networks: int | None) -> Ensemble:
         raise TypeError(
             "source: expected a fitted QHNClassifier or QHNRegressor, a run or an Ensemble, "
             f"got {source!r}"
+        )
+    if found.net.n_architecture:
+        raise ValueError(
+            f"source: expected networks of one architecture, got {found.net.units}, of which "
+            "each network's last bits choose; train the one that was chosen and export that"
         )
     return found if n_networks is None else found.most_probable(n_networks)
 

@@ -51,7 +51,7 @@ def size(
     layers: tuple[int, ...], network: NetworkConfig, circuit: CircuitConfig
 ) -> tuple[int, int]:
     """Gates and parameters of a circuit."""
-    net = BinaryNetwork(layers, network.activation, network.bias)
+    net = BinaryNetwork(layers, network.activation, network.bias, removable=network.removable)
     alone = RunConfig.model_construct(network=network, circuit=circuit)
     built = alone.build_circuit(net)
     return len(built), built.n_params
