@@ -27,6 +27,7 @@ from qhypernet import (
     gradients,
     objectives,
     prediction,
+    recipes,
     regression,
     samplers,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "prediction",
     "read_study",
     "read_sweep",
+    "recipes",
     "regress",
     "regression",
     "samplers",

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from qhypernet.networks import BinaryNetwork
 
 _ODD = ("sign", "tanh", "identity")
+_SAME = 1e-12
+"""Relative: log-likelihoods of networks that are the same function differ by rounding at most."""
 
 
 class Flip(NamedTuple):
@@ -59,3 +61,21 @@ def masks(flips: Sequence[Flip], n: int) -> NDArray[np.uint8]:
     for row, (reference, others) in zip(turned, flips, strict=True):
         row[[reference, *others]] = 1
     return turned
+
+
+def quotient(net: BinaryNetwork, table: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """A table's entries with all references at +1, by setting of the other bits in their order.
+
+    None if the table is not symmetric, as that of a network with sign units whose inputs tie.
+
+    Raises:
+        ValueError: The activation is not odd.
+    """
+    flips = sign_flips(net)
+    indices = np.arange(table.size)
+    for turned in masks(flips, net.n_weights):
+        moved = table[indices ^ sum(1 << int(i) for i in np.flatnonzero(turned))]
+        if not np.allclose(moved, table, rtol=_SAME, atol=0):
+            return None
+    references = sum(1 << reference for reference, _ in flips)
+    return np.asarray(table[indices & references == 0])

@@ -19,6 +19,8 @@ class Schedule:
         end: Value from the end of the way on.
         shape: "geometric" (equal factors; both values above 0), "linear" or "cosine".
         fraction: Share of the steps that the way takes, in (0, 1].
+        warmup: Share of the steps, less than 1, over which the value is also scaled up, evenly from
+            nothing.
 
     Example:
         >>> import qhypernet as qh
@@ -31,6 +33,7 @@ class Schedule:
     end: float
     shape: str = "geometric"
     fraction: float = 1.0
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         _check.choice("shape", self.shape, _SHAPES)
@@ -41,22 +44,25 @@ class Schedule:
         if fraction > 1:
             raise ValueError(f"fraction: expected a number from 0 to 1, got {fraction}")
         object.__setattr__(self, "fraction", fraction)
+        warmup = _check.number("warmup", self.warmup, minimum=0, below=1)
+        object.__setattr__(self, "warmup", warmup)
 
     def __str__(self) -> str:
         return f"{self.start:g} to {self.end:g} ({self.shape})"
 
     def at(self, step: int, n_steps: int) -> float:
         """The value at ``step`` of ``n_steps``, counted from 0."""
+        warm = min((step + 1) / max(self.warmup * n_steps, 1.0), 1.0)
         progress = min(step / self._length(n_steps), 1.0)
         if self.shape == "geometric":
-            return self.start * math.pow(self.end / self.start, progress)
+            return warm * self.start * math.pow(self.end / self.start, progress)
         if self.shape == "cosine":
             progress = (1 - math.cos(math.pi * progress)) / 2
-        return self.start + (self.end - self.start) * progress
+        return warm * (self.start + (self.end - self.start) * progress)
 
     def has_ended(self, step: int, n_steps: int) -> bool:
         """Whether the value stays as it is from ``step`` on."""
-        return step >= self._length(n_steps)
+        return step >= max(self._length(n_steps), self.warmup * n_steps)
 
     def _length(self, n_steps: int) -> float:
         return max(self.fraction * (n_steps - 1), 1.0)

@@ -125,6 +125,15 @@ def test_schedules_have_their_closed_form(shape, value, fraction):
     np.testing.assert_allclose(schedule.at(0, 1), 50, rtol=1e-15)
 
 
+def test_a_schedule_warms_up_evenly():
+    plain, warm = qh.Schedule(50, 2, "cosine"), qh.Schedule(50, 2, "cosine", warmup=0.25)
+    factors = [warm.at(step, 40) / plain.at(step, 40) for step in range(40)]
+    np.testing.assert_allclose(factors[:10], np.arange(1, 11) / 10, rtol=1e-13)
+    np.testing.assert_allclose(factors[10:], 1, rtol=1e-13)
+    late = qh.Schedule(50, 2, fraction=0.1, warmup=0.5)
+    assert [late.has_ended(step, 40) for step in (4, 19, 20)] == [False, False, True]
+
+
 def test_adam_is_its_definition():
     rate = qh.Schedule(0.3, 0.1, "linear")
     adam = qh.Adam(rate, beta1=0.8, beta2=0.95, epsilon=1e-3)
@@ -147,6 +156,7 @@ BAD_ARGUMENTS = {
     "end": [lambda: qh.Schedule(1, -1), lambda: qh.Schedule(1, np.nan)],
     "shape": [lambda: qh.Schedule(1, 2, "cubic")],
     "fraction": [lambda: qh.Schedule(1, 2, fraction=0), lambda: qh.Schedule(1, 2, fraction=1.5)],
+    "warmup": [lambda: qh.Schedule(1, 2, warmup=-0.1), lambda: qh.Schedule(1, 2, warmup=1)],
     "learning_rate": [
         lambda: qh.Adam(0),
         lambda: qh.Adam(-0.1),
