@@ -80,12 +80,12 @@ def test_the_scale_of_the_logits_has_the_best_evidence() -> None:
     model = fitted(hidden=())
     inputs = StandardScaler().fit_transform(MOONS.X_train)
     evidence = {}
-    for scale in (0.25, 0.5, 1.0, 2.0, 4.0):
+    for scale in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0):
         net = qh.BinaryNetwork((2, 1), logit_scale=scale)
         table = net.log_likelihood_table(inputs, MOONS.y_train)
         evidence[scale] = qh.exact_posterior(table).log_evidence
     assert model.network_.logit_scale == max(evidence, key=lambda scale: evidence[scale])
-    assert len(set(evidence.values())) == 5
+    assert len(set(evidence.values())) == 6
     assert fitted(logit_scale=0.3).network_.logit_scale == 0.3
 
 
@@ -308,3 +308,20 @@ def test_training_can_be_followed_and_stopped() -> None:
     assert model.n_iter_ == len(seen) < 40
     stopped = fitted(weight=1.0, n_steps=2000, stopping=qh.EarlyStopping(patience=20))
     assert 20 < stopped.n_iter_ < 2000
+
+
+def test_defaults_fit_the_network() -> None:
+    symmetric = fitted()
+    net = symmetric.network_
+    assert symmetric.circuit_.fingerprint == qh.ansatz.sign_symmetric(net, 4).fingerprint
+    for changes in ({"hidden": ()}, {"activation": "relu"}):
+        model = fitted(**changes)
+        plain = qh.ansatz.hardware_efficient(model.network_.n_weights, 4)
+        assert model.circuit_.fingerprint == plain.fingerprint
+    # Annealed from where the posterior is near the prior, whatever the number of points.
+    inputs = StandardScaler().fit_transform(MOONS.X_train)
+    spread = net.log_likelihood_table(inputs, MOONS.y_train).std()
+    weights = symmetric.history_["weight"].values
+    assert weights[[0, -1]] == pytest.approx([spread, 1.0])
+    assert fitted(objective="selbo").history_["weight"].values[0] == pytest.approx(3000)
+    assert fitted(objective="hellinger").history_["weight"].values[0] == 1

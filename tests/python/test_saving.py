@@ -100,7 +100,7 @@ def test_objects_of_ones_own_are_named_and_missed(tmp_path: Path) -> None:
     model = qh.QHNClassifier(**QUICK, n_components=2, ansatz=circuit)
     model.fit(DATA.X_train, DATA.y_train).save(tmp_path / "m.nc")
     with pytest.warns(
-        UserWarning, match=r"ansatz was <function .*new fit takes the default, 'hard"
+        UserWarning, match=r"ansatz was <function .*new fit takes the default, 'auto"
     ):
         again = qh.load(tmp_path / "m.nc")
     assert np.array_equal(again.predict_proba(DATA.X_test), model.predict_proba(DATA.X_test))

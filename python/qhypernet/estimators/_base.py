@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from qhypernet import _check, _core, ansatz, gradients, training
 from qhypernet._loop import Callback
+from qhypernet._symmetry import is_odd
 from qhypernet.circuits import Circuit
 from qhypernet.estimators import _evidence, _features
 from qhypernet.gradients import Gradient
@@ -42,9 +43,7 @@ _MOST_WEIGHTS = 30
 _TRAINING_VECTORS = 5.0
 """Complex vectors of 2**n entries that training with exact gradients holds."""
 
-_ANSATZES = ("hardware_efficient", "brickwork", "sign_symmetric")
-_WEIGHTS: dict[str, Schedule] = {"elbo": Schedule(50, 1), "selbo": Schedule(3000, 30)}
-"""Weights of objectives that are annealed unless another is given."""
+_ANSATZES = ("auto", "hardware_efficient", "brickwork", "sign_symmetric")
 
 
 class Uncertainty(NamedTuple):
@@ -141,7 +140,7 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             logit_scale=self.logit_scale,
             noise=getattr(self, "noise", None),
         )
-        objective = self._objective()
+        objective = self._objective(table)
         n_samples = _check.integer("n_samples", self.n_samples, 2)
         result = training.train(
             self._circuit(net),
@@ -237,7 +236,8 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
                 "lower n_components or the number of hidden units, or set bias=False"
             )
 
-    def _objective(self) -> Objective:
+    def _objective(self, table: Floats) -> Objective:
+        """The one that was asked for; annealed, if it is named and no weight is."""
         if isinstance(self.objective, Objective):
             if self.weight is not None:
                 raise ValueError(
@@ -247,7 +247,12 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             return self.objective
         name = _check.choice("objective", self.objective, OBJECTIVES)
         kind = OBJECTIVES[name]
-        weight = _WEIGHTS.get(name) if self.weight is None else self.weight
+        weight = self.weight
+        if weight is None and name == "elbo":
+            # So hot that the posterior is still near the prior.
+            weight = Schedule(max(float(table.std()), 1.0), 1)
+        if weight is None and name == "selbo":
+            weight = Schedule(3000, 30)
         if weight is None:
             return kind()
         if name == "mle":
@@ -275,7 +280,8 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         if callable(self.ansatz):
             return self.ansatz(net)
         name = _check.choice("ansatz", self.ansatz, _ANSATZES)
-        if name == "sign_symmetric":
+        symmetric = is_odd(net) and len(net.layers) > 2
+        if name == "sign_symmetric" or (name == "auto" and symmetric):
             return ansatz.sign_symmetric(net, self.n_layers)
         build = ansatz.brickwork if name == "brickwork" else ansatz.hardware_efficient
         return build(net.n_weights, self.n_layers)

@@ -13,7 +13,7 @@ from qhypernet.priors import BernoulliPrior
 
 Floats = NDArray[np.float64]
 
-_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Scales of the logits that are tried; for regression relative to 1/sqrt(inputs of an output)."""
 _NOISES = np.geomspace(0.05, 2.0, 24)
 """Noises that are tried, in standard deviations of the target."""

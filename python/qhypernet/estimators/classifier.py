@@ -34,17 +34,19 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         activation: Of the hidden units: "sign", "tanh", "relu", "sigmoid" or "identity".
         bias: Whether units have binary biases.
         logit_scale: Factor of the outputs, which says how confident a network is; None takes the
-            one of 0.25, 0.5, 1, 2, 4 whose exact evidence is best.
+            one of 0.25, 0.5, 1, 2, 4, 8 whose exact evidence is best.
         standardize: Whether to shift and scale features to mean 0 and standard deviation 1.
         n_components: Principal components that the features are projected onto. "auto" projects
             where the network would have more than 16 weights, with a warning; None never does.
         ansatz: "hardware_efficient", "brickwork", "sign_symmetric", a :class:`Circuit`, or a
-            function that makes one for a network.
+            function that makes one for a network. "auto" is "sign_symmetric" where hidden units
+            have that symmetry, else "hardware_efficient".
         n_layers: Layers of a circuit that is named; 1 is classical.
         objective: "elbo", "selbo", "mle" or another name of
             :data:`qhypernet.objectives.OBJECTIVES`, or an :class:`Objective`.
-        weight: Of a named objective's divergence, a number or a :class:`Schedule`. None anneals it
-            from 50 to 1 for "elbo" and from 3000 to 30 for "selbo", and is 1 for others.
+        weight: Of a named objective's divergence, a number or a :class:`Schedule`. None anneals it,
+            for "elbo" to 1 from the log-likelihood's standard deviation over all networks, for
+            "selbo" from 3000 to 30, and is 1 for others.
         p_plus: Prior probability of the weight +1.
         n_inits: Initialisations. The best is kept: by the exact ELBO where the simulation knows q,
             else by the objective on fresh samples.
@@ -95,7 +97,7 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         logit_scale: float | None = None,
         standardize: bool = True,
         n_components: int | str | None = "auto",
-        ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit] = "hardware_efficient",
+        ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit] = "auto",
         n_layers: int = 4,
         objective: str | Objective = "elbo",
         weight: float | Schedule | None = None,

@@ -34,7 +34,7 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         activation: Of the hidden units.
         bias: Whether units have binary biases.
         logit_scale: Factor of the outputs, in standard deviations of the target; None takes the
-            one of 0.25, 0.5, 1, 2, 4 over the root of an output's number of inputs whose exact
+            one of 0.25, 0.5, 1, 2, 4, 8 over the root of an output's number of inputs whose exact
             evidence is best.
         noise: Standard deviation of the noise, in standard deviations of the target; None takes
             the one from 0.05 to 2 whose exact evidence is best, together with the scale.
@@ -82,7 +82,7 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         noise: float | None = None,
         standardize: bool = True,
         n_components: int | str | None = "auto",
-        ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit] = "hardware_efficient",
+        ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit] = "auto",
         n_layers: int = 4,
         objective: str | Objective = "elbo",
         weight: float | Schedule | None = None,

@@ -9,6 +9,7 @@ from qhypernet.experiments.curves import Curves
 from qhypernet.experiments.data import Data
 from qhypernet.experiments.gradients import GradientMagnitude
 from qhypernet.experiments.objective import ObjectiveParts
+from qhypernet.experiments.real_data import RealData
 from qhypernet.experiments.success import Success
 from qhypernet.experiments.weight_and_layers import WeightAndLayers
 
@@ -22,6 +23,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Accuracy(),
         WeightAndLayers(),
         Success(),
+        RealData(),
     )
 }
 """All of them by name, in the order in which ``reproduce all`` takes them."""
