@@ -6,6 +6,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -14,14 +15,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from qhypernet import _check, ansatz, datasets
 from qhypernet.circuits import Circuit
-from qhypernet.gradients import Gradient, chosen
+from qhypernet.gradients import SPSA, Gradient, ParameterShift, chosen
 from qhypernet.kernels import HammingKernel
+from qhypernet.mitigation import ReadoutMitigation
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import OBJECTIVES, Objective
 from qhypernet.optimizers import OPTIMIZERS, Optimizer
 from qhypernet.priors import BernoulliPrior
+from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
+
+_HARDWARE_SHOTS = 1000
+"""Of each setting, where a run on hardware does not say how many."""
 
 
 class Section(BaseModel):
@@ -189,6 +195,24 @@ class TrainingConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
 
 
+class HardwareConfig(Section):
+    """Where samples come from, for a run on a device or on what stands in for one."""
+
+    backend: str = Field(
+        description="A device's name, least_busy, a fake one such as fake_manila, or aer."
+    )
+    mode: Literal["job", "batch", "session"] = "job"
+    dynamical_decoupling: Literal["XX", "XpXm", "XY4"] | None = None
+    twirling: bool = False
+    optimization_level: Annotated[int, Field(ge=0, le=3)] = 3
+    transpiler_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    mitigation: Literal["mthree"] | None = Field(
+        default=None, description="Readout correction in training and evaluation; experimental."
+    )
+    calibration_shots: Annotated[int, Field(ge=1)] = 10_000
+    evaluation_shots: Annotated[int, Field(ge=2)] = 4000
+
+
 class RunConfig(Section):
     """Everything that decides a run's result."""
 
@@ -197,6 +221,7 @@ class RunConfig(Section):
     circuit: CircuitConfig = CircuitConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     training: TrainingConfig = TrainingConfig()
+    hardware: HardwareConfig | None = None
 
     @classmethod
     def parse(cls, content: dict[str, Any], where: str) -> Self:
@@ -338,11 +363,25 @@ class RunConfig(Section):
                 )
         return OBJECTIVES[name](**{k: v for k, v in arguments.items() if v is not None})
 
-    def build_gradient(self) -> Gradient:
-        """The gradient."""
+    def build_gradient(self, sampler: Sampler | None = None) -> Gradient:
+        """The gradient, with samples from ``sampler`` for a run on hardware."""
         shots = self.training.shots
-        name = self.training.gradient or ("exact" if shots is None else "sampled")
-        return chosen(name, shots, self.build_objective())
+        if self.hardware is None:
+            name = self.training.gradient or ("exact" if shots is None else "sampled")
+            return chosen(name, shots, self.build_objective())
+        kind = self.training.gradient or "parameter_shift"
+        if kind not in ("parameter_shift", "spsa"):
+            raise ValueError(
+                f"training.gradient: expected 'parameter_shift' or 'spsa' on hardware, got {kind!r}"
+            )
+        found = chosen(kind, shots or _HARDWARE_SHOTS, self.build_objective())
+        assert isinstance(found, ParameterShift | SPSA)
+        calibration = self.hardware.calibration_shots
+        return replace(
+            found,
+            sampler=sampler or found.sampler,
+            mitigation=ReadoutMitigation(calibration) if self.hardware.mitigation else None,
+        )
 
     def build_optimizer(self) -> Optimizer:
         """The optimiser."""

@@ -23,6 +23,7 @@ from qhypernet.evaluation import evaluate
 from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, exact_posterior
 from qhypernet.problems import Problem
+from qhypernet.samplers import Sampler
 from qhypernet.training import Callback, TrainingResult, train
 
 if TYPE_CHECKING:
@@ -86,10 +87,17 @@ class Run:
         return exact_posterior(self.problem().table, self.config.build_prior(self.net))
 
 
-def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) -> Run:
+def execute(
+    config: RunConfig,
+    folder: Path,
+    *,
+    sampler: Sampler | None = None,
+    progress: bool | None = None,
+) -> Run:
     """Trains what ``config`` describes into ``folder``, going on where an earlier attempt stopped.
 
-    A folder that already holds this run's result is read, not run again.
+    A folder that already holds this run's result is read, not run again. A run on hardware takes
+    its samples from ``sampler``.
 
     Raises:
         ValueError: The folder holds something else, or the description does not fit the data.
@@ -100,6 +108,8 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     data = config.load_data()
     if is_done(folder):
         return _unchanged(read(folder), data)
+    if config.hardware is not None and sampler is None:
+        raise ValueError(f"out: {folder} is a run on hardware; use qhypernet hardware resume")
     net = config.build_network(data)
     circuit = config.build_circuit(net)
     prior = config.build_prior(net)
@@ -107,7 +117,12 @@ def execute(config: RunConfig, folder: Path, *, progress: bool | None = None) ->
     problem = Problem(net, data.X_train, data.y_train)
     with _claimed(folder, config):
         trained = train_as_described(
-            config, circuit, problem, progress=progress, checkpoint=folder / _CHECKPOINT
+            config,
+            circuit,
+            problem,
+            sampler=sampler,
+            progress=progress,
+            checkpoint=folder / _CHECKPOINT,
         )
     posterior = exact_posterior(problem.table, prior)
     metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
@@ -162,14 +177,21 @@ def train_as_described(
     circuit: Circuit,
     problem: Problem,
     *,
+    sampler: Sampler | None = None,
     progress: bool | None = None,
     checkpoint: Path | None = None,
     callback: Callback | None = None,
 ) -> TrainingResult:
     """:func:`qhypernet.train` with everything that a description says.
 
-    Starts that diverge are set aside without a warning: the result tells which.
+    A run on hardware takes its samples from ``sampler``. Starts that diverge are set aside without
+    a warning: the result tells which.
+
+    Raises:
+        ValueError: A run on hardware without a sampler.
     """
+    if config.hardware is not None and sampler is None:
+        raise ValueError("hardware: expected none here; use qhypernet hardware train")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
         return train(
@@ -179,7 +201,7 @@ def train_as_described(
             n_inits=config.training.inits,
             n_steps=config.training.steps,
             optimizer=config.build_optimizer(),
-            gradient=config.build_gradient(),
+            gradient=config.build_gradient(sampler),
             start=config.training.start,
             prior=config.build_prior(problem.net),
             seed=config.training.seed,
@@ -247,12 +269,16 @@ def _claim(folder: Path, config: RunConfig) -> None:
             )
         return
     if stored != config:
-        ours, theirs = config.model_dump(), stored.model_dump()
+        ours, theirs = (
+            {name: values or {} for name, values in each.model_dump().items()}
+            for each in (config, stored)
+        )
         fields = [
-            f"{section}.{name} = {theirs[section][name]!r} (asked for: {value!r})"
-            for section, values in ours.items()
-            for name, value in values.items()
-            if value != theirs[section][name]
+            f"{section}.{name} = {theirs[section].get(name)!r} "
+            f"(asked for: {ours[section].get(name)!r})"
+            for section in ours
+            for name in ours[section] | theirs[section]
+            if ours[section].get(name) != theirs[section].get(name)
         ]
         raise ValueError(
             f"out: {folder} already holds another run, with {', '.join(fields)}; "
@@ -272,7 +298,7 @@ def _claimed(folder: Path, config: RunConfig) -> Iterator[None]:
     except Exception:
         if not (folder / _CHECKPOINT).exists():
             (folder / _CONFIG).unlink()
-            if is_new:
+            if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         raise
 

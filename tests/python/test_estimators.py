@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import qhypernet as qh
+from qhypernet.estimators._parameters import of_circuit, to_circuit
 
 QUICK: dict[str, Any] = {"n_inits": 2, "n_steps": 40, "n_samples": 200, "random_state": 3}
 MOONS = qh.datasets.moons()
@@ -251,6 +253,9 @@ def test_progress_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) ->
 def test_parts_travel_to_other_processes(part: Any) -> None:
     if part == "circuit":
         part = qh.ansatz.sign_symmetric(qh.BinaryNetwork((1, 2, 1), "tanh"), 2)
+        part.append("rz", 0, param=0, scale=-0.5)
+        described = json.loads(json.dumps(of_circuit(part)))
+        assert to_circuit(described).fingerprint == part.fingerprint
         assert pickle.loads(pickle.dumps(part)).fingerprint == part.fingerprint
         return
     again = pickle.loads(pickle.dumps(part))

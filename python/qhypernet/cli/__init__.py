@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from qhypernet.cli import export, info, report, reproduce, sweep, train, tune
+from qhypernet.cli import export, hardware, info, report, reproduce, sweep, train, tune
 
 app = typer.Typer(
     name="qhypernet",
@@ -23,6 +23,7 @@ app.command("tune")(tune.tune)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
+app.add_typer(hardware.app, name="hardware")
 app.command("info")(info.info)
 
 

@@ -163,43 +163,7 @@ def train(
 
         qhypernet train --config runs/moons/config.toml --seed 1 --out runs/moons-1
     """
-    given: dict[str, dict[str, Any]] = {
-        "data": {
-            "source": data,
-            "target": target,
-            "classes": _whole_numbers("classes", classes),
-            "n_samples": samples,
-            "n_features": features,
-            "regression": regression,
-            "seed": data_seed,
-        },
-        "network": {
-            "hidden": _hidden(hidden),
-            "activation": activation,
-            "removable": removable,
-            "bias": bias,
-            "logit_scale": logit_scale,
-            "noise": noise,
-        },
-        "circuit": {"ansatz": ansatz, "layers": layers},
-        "objective": {"name": objective, "weight": weight, "alpha": alpha},
-        "training": {
-            "start": start,
-            "gradient": gradient,
-            "shots": shots,
-            "inits": inits,
-            "steps": steps,
-            "optimizer": optimizer,
-            "learning_rate": lr,
-            "batch_size": batch_size,
-            "patience": patience,
-            "ground_truth": ground_truth,
-            "seed": seed,
-        },
-    }
-    resolved = _resolve(given, config, out)
-    folder = out or _default_folder(resolved)
-    console = Console(highlight=False)
+    resolved, folder = described(dict(locals()))
     if runs.is_done(folder):
         typer.echo(f"already trained: this is the result in {folder}")
     try:
@@ -207,9 +171,63 @@ def train(
     except Interrupted as stop:
         typer.echo(f"Interrupted: {stop}", err=True)
         raise typer.Exit(130) from None
+    show(run)
+
+
+def described(
+    options: dict[str, Any], hardware: dict[str, Any] | None = None
+) -> tuple[RunConfig, Path]:
+    """The run that the options of :func:`train` describe, and its folder."""
+    given: dict[str, dict[str, Any]] = {
+        "data": {
+            "source": options["data"],
+            "target": options["target"],
+            "classes": _whole_numbers("classes", options["classes"]),
+            "n_samples": options["samples"],
+            "n_features": options["features"],
+            "regression": options["regression"],
+            "seed": options["data_seed"],
+        },
+        "network": {
+            "hidden": _hidden(options["hidden"]),
+            "activation": options["activation"],
+            "removable": options["removable"],
+            "bias": options["bias"],
+            "logit_scale": options["logit_scale"],
+            "noise": options["noise"],
+        },
+        "circuit": {"ansatz": options["ansatz"], "layers": options["layers"]},
+        "objective": {
+            "name": options["objective"],
+            "weight": options["weight"],
+            "alpha": options["alpha"],
+        },
+        "training": {
+            "start": options["start"],
+            "gradient": options["gradient"],
+            "shots": options["shots"],
+            "inits": options["inits"],
+            "steps": options["steps"],
+            "optimizer": options["optimizer"],
+            "learning_rate": options["lr"],
+            "batch_size": options["batch_size"],
+            "patience": options["patience"],
+            "ground_truth": options["ground_truth"],
+            "seed": options["seed"],
+        },
+        "hardware": hardware or {},
+    }
+    config, out = options["config"], options["out"]
+    resolved = _resolve(given, config, out)
+    return resolved, out or _default_folder(resolved)
+
+
+def show(run: runs.Run) -> None:
+    """Prints what a run is, what came of it, and where it is."""
     console = Console(highlight=False)
     console.print(_describe(run), markup=False)
     console.print(_table(run))
+    folder = run.folder
     for line in [*_remarks(run), f"result: {folder}", f"page:   qhypernet report {folder}"]:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -226,6 +244,8 @@ def _resolve(given: dict[str, dict[str, Any]], config: Path | None, out: Path | 
         if stored is not None:
             return stored
     for section, fields in changes.items():
+        if section == "hardware" and not fields:
+            continue
         if not isinstance(content.setdefault(section, {}), dict):
             raise ValueError(f"config: expected [{section}] to be a table")
         content[section] |= fields

@@ -12,6 +12,7 @@ from qhypernet.circuits import Circuit
 from qhypernet.gradients import _samples
 from qhypernet.gradients._base import Evaluation, Gradient, Term
 from qhypernet.gradients._occurrences import occurrences
+from qhypernet.mitigation import Mitigation
 from qhypernet.objectives import Objective
 from qhypernet.samplers import Sampler, StatevectorSampler, Streams
 
@@ -32,6 +33,7 @@ class ParameterShift(Gradient):
     Args:
         shots: Measurements of each setting, at least 2.
         sampler: Where they come from; the simulated state if not given.
+        mitigation: Correction of misread qubits; None is none.
     """
 
     name = "parameter_shift"
@@ -39,6 +41,7 @@ class ParameterShift(Gradient):
 
     shots: int
     sampler: Sampler = field(default_factory=StatevectorSampler)
+    mitigation: Mitigation | None = None
 
     def __post_init__(self) -> None:
         _check.integer("shots", self.shots, self.min_shots)
@@ -47,6 +50,10 @@ class ParameterShift(Gradient):
     def refusal(cls, objective: Objective) -> str:
         """ELBO and other divergences that need q itself."""
         return _samples.refusal(objective)
+
+    def measured(self, circuit: Circuit) -> Circuit:
+        """The circuit that is measured."""
+        return occurrences(circuit).circuit
 
     def settings(self, circuit: Circuit) -> int:
         """Two for each gate that can matter, and one more."""
@@ -74,6 +81,9 @@ class ParameterShift(Gradient):
         one = n_settings * (8 * n_gates + self.shots * (circuit.n_qubits + 40))
         _core.check_memory(f"{n_settings} settings of {self.shots} shots", one)
         at_once = max(1, _BLOCK_BYTES // one)
+        weigh = None
+        if self.mitigation is not None:
+            weigh = self.mitigation.calibrated(self.sampler, apart.circuit, seed)
         nll, regularizer = np.empty(len(params)), np.empty(len(params))
         gradient = np.zeros_like(params)
         for first in range(0, len(params), at_once):
@@ -91,8 +101,9 @@ class ParameterShift(Gradient):
             for i, (unshifted, *_), shifted in zip(
                 range(first, len(params)), bits, bits[:, 1:], strict=False
             ):
-                nll[i], regularizer[i] = _samples.estimate(term, unshifted)
-                ahead, behind = _samples.pulls(term, shifted, unshifted).reshape(-1, 2).T
+                nll[i], regularizer[i] = _samples.estimate(term, unshifted, weigh)
+                pulls = _samples.pulls(term, shifted, unshifted, weigh)
+                ahead, behind = pulls.reshape(-1, 2).T
                 slopes = apart.scales[apart.active] * (ahead - behind) / 2
                 np.add.at(gradient[i], apart.owners[apart.active], slopes)
         return Evaluation(nll, regularizer, gradient)

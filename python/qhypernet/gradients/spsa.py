@@ -13,6 +13,7 @@ from qhypernet.circuits import Circuit
 from qhypernet.gradients import _samples
 from qhypernet.gradients._base import Evaluation, Floats, Gradient, Term, Value
 from qhypernet.gradients._occurrences import inactive_parameters
+from qhypernet.mitigation import Mitigation
 from qhypernet.objectives import Objective
 from qhypernet.samplers import Sampler, StatevectorSampler, Streams
 
@@ -32,6 +33,7 @@ class SPSA(Gradient):
         shots: Measurements of each setting, at least 2.
         step_size: c, in radians.
         sampler: Where they come from; the simulated state if not given.
+        mitigation: Correction of misread qubits; None is none.
     """
 
     name = "spsa"
@@ -41,6 +43,7 @@ class SPSA(Gradient):
     shots: int
     step_size: float = 0.1
     sampler: Sampler = field(default_factory=StatevectorSampler)
+    mitigation: Mitigation | None = None
 
     def __post_init__(self) -> None:
         _check.integer("shots", self.shots, self.min_shots)
@@ -50,6 +53,10 @@ class SPSA(Gradient):
     def refusal(cls, objective: Objective) -> str:
         """ELBO and other divergences that need q itself."""
         return _samples.refusal(objective)
+
+    def measured(self, circuit: Circuit) -> Circuit:
+        """The circuit that is measured."""
+        return circuit
 
     def settings(self, circuit: Circuit) -> int:
         """Two."""
@@ -91,8 +98,12 @@ class SPSA(Gradient):
         batch = np.stack([params + moved, params - moved], axis=1).reshape(-1, circuit.n_params)
         inits = first_init + np.arange(n_inits)
         streams = Streams(seed, step, np.repeat(inits, 2), np.tile([0, 1], n_inits))
+        weigh = None
+        if self.mitigation is not None:
+            weigh = self.mitigation.calibrated(self.sampler, circuit, seed)
         bits = self.sampler.sample(circuit, batch, self.shots, streams)
-        found = np.array([_samples.estimate(term, rows) for rows in bits]).reshape(n_inits, 2, 2)
+        estimates = [_samples.estimate(term, rows, weigh) for rows in bits]
+        found = np.array(estimates).reshape(n_inits, 2, 2)
         part = found if term.objective.has_expected_nll else found[:, :, 1:]
         ahead, behind = part.sum(axis=2).T
         gradient = ((ahead - behind) / (2 * self.step_size))[:, None] * directions

@@ -9,6 +9,7 @@ from qhypernet.plotting._confusion import confusion
 from qhypernet.plotting._distribution import distribution
 from qhypernet.plotting._history import gradient_magnitude, ground_truth, training_curves
 from qhypernet.plotting._images import hardest_images, weight_map
+from qhypernet.plotting._noise import noise_resilience
 from qhypernet.plotting._regression import interval_calibration, predictive_band
 from qhypernet.plotting._reliability import reliability
 from qhypernet.plotting._small_multiples import small_multiples
@@ -26,6 +27,7 @@ __all__ = [
     "hardest_images",
     "importances",
     "interval_calibration",
+    "noise_resilience",
     "predictive_band",
     "reliability",
     "slices",

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from qhypernet import evaluation, plotting, prediction, regression, storage
+from qhypernet import evaluation, hardware, plotting, prediction, regression, storage
 from qhypernet.posterior import ExactPosterior
 from qhypernet.report.page import Section, Table, render_page
 from qhypernet.runs import Run
@@ -34,6 +34,7 @@ def write_report(run: Run, path: Path) -> Path:
         _training(run),
         _distribution(run, q, posterior, init),
         _predictions(run, q, posterior),
+        *_hardware(run),
         Section(
             "How to repeat it",
             "Save the following as run.toml and call: qhypernet train --config run.toml",
@@ -95,11 +96,43 @@ def _what(run: Run) -> Section:
 
 
 def _gradient(run: Run) -> str:
-    gradient, shots = run.config.build_gradient(), run.config.training.shots
+    gradient = run.config.build_gradient()
+    shots = getattr(gradient, "shots", None)
     each = "" if gradient.name == "sampled" else "of each setting "
     measured = "" if shots is None else f", {shots} shots {each}a step"
     bias = f"; biased: {gradient.bias}" if gradient.bias else ""
     return f"{gradient.name}{measured}{bias}"
+
+
+def _hardware(run: Run) -> list[Section]:
+    """What devices and growing noise make of the trained distributions, where that was measured."""
+    found = []
+    for measured in hardware.evaluations(run.folder):
+        median, n_inits = measured["measured"].median("init"), measured.sizes["init"]
+        names = [str(name) for name in measured["measure"].values]
+        rows = [
+            [str(kind), *(f"{round(float(v), 4) + 0.0:.4f}" for v in median.sel(kind=kind).values)]
+            for kind in measured["kind"].values
+        ]
+        text = (
+            f"{measured.attrs['shots']} shots of each trained start on "
+            f"{measured.attrs['backend']}, median of {n_inits}: the distribution without noise, "
+            "what was measured, and, where it was asked for, the same shots with readout errors "
+            "corrected (quasi-probabilities that weigh expectations; experimental). mmd2 is the "
+            "squared MMD to the distribution without noise, estimated without bias."
+        )
+        title = f"Ideal, noisy, mitigated: {measured.attrs['backend']}"
+        found.append(Section(title, text, table=Table(["", *names], rows)))
+    curve = hardware.curve(run.folder)
+    if curve is not None:
+        caption = "Median and range over starts; dashed: without noise."
+        text = (
+            f"Every gate is followed by depolarising noise on its qubits; {curve.attrs['shots']} "
+            "shots at each rate."
+        )
+        figures = [(caption, plotting.noise_resilience(curve))]
+        found.append(Section("Under growing noise", text, figures))
+    return found
 
 
 def _metrics(run: Run, init: int) -> Section:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
+
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None  # type: ignore[assignment]
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,13 +86,16 @@ class Ledger:
         self.folder = folder
         self.budget = budget or Budget()
         self._ended: dict[str, Record] = {}
+        self._lock: _Lock | None = None
 
     def __repr__(self) -> str:
         return repr(self.sampler)
 
     def on(self, qubits: list[int]) -> Ledger:
         """The same ledger, for circuits placed on these qubits of the backend."""
-        return Ledger(self.sampler.on(qubits), self.folder, self.budget)
+        placed = Ledger(self.sampler.on(qubits), self.folder, self.budget)
+        placed._lock = self.hold()
+        return placed
 
     def compiled(self, circuit: Circuit) -> Compiled:
         """The circuit as it was compiled first: a device's calibration changes by the day, and a
@@ -107,6 +117,7 @@ class Ledger:
         Raises:
             Paused: The budget does not reach, or the service has no result for now.
         """
+        self.hold()
         compiled = self.compiled(circuit)
         self.sampler.check(compiled, shots)
         slices = self.sampler.limits.parts(len(params), len(compiled.columns), shots)
@@ -117,6 +128,20 @@ class Ledger:
         self._afford([part for part in parts if not part.is_paid()])
         jobs = [part.handed_in() for part in parts]
         return np.concatenate([part.bits(job) for part, job in zip(parts, jobs, strict=True)])
+
+    def hold(self) -> _Lock | None:
+        """Keeps other programs from handing in the same jobs, until this one ends.
+
+        Raises:
+            ValueError: Another program has come first.
+        """
+        if self._lock is None and fcntl is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            place = (self.folder / "lock").resolve()
+            self._lock = _LOCKS.get(place)
+            if self._lock is None:
+                self._lock = _LOCKS[place] = _Lock(place)
+        return self._lock
 
     def records(self) -> list[Record]:
         """All jobs so far, in order."""
@@ -161,6 +186,25 @@ class Ledger:
                 f"max_qpu_seconds: {used:.1f} of {longest:g} seconds are spent, and the next, "
                 f"about {estimate:.1f}, are more than is left"
             )
+
+
+class _Lock:
+    """A locked file, until its last user in this program is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(
+                f"out: another program is at work in {path.parent.parent}; wait for it to end"
+            ) from None
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+_LOCKS: WeakValueDictionary[Path, _Lock] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
