@@ -225,13 +225,13 @@ def test_what_fails_is_recorded_and_stops_nothing(
 
 
 def test_what_diverges_is_a_result() -> None:
-    rates = {"training.learning_rate": [0.1, 1e308], "chunk": 2}
+    rates = {"cases": [{"training.learning_rate": rate} for rate in (0.1, 1e308)], "chunk": 2}
     sweep = qh.sweep(BASE | {"sweep": rates}, "o", jobs=1)
     assert not sweep.status().errors
     collected = sweep.collect()
     assert collected["failed"].sum("init").values.tolist() == [0, 5]
     assert bool(np.isfinite(collected["params"]).all())
-    assert np.isnan(collected["objective"].isel({"training.learning_rate": 1})[:, -1]).all()
+    assert np.isnan(collected["objective"].isel(case=1)[:, -1]).all()
     assert "initialisations that diverged" in sweep.report().read_text()
 
 

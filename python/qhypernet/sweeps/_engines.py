@@ -6,19 +6,25 @@ nothing along but the units that it was working on, and these are done again.
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from qhypernet import storage
 from qhypernet.sweeps._plan import Unit
 from qhypernet.sweeps._unit import Outcome, Workplace, work
 
 if TYPE_CHECKING:
+    import xarray as xr
     from distributed import Client
 
 _PROCESS_BYTES, _WEIGHT_BYTES = 2**28, 128
 """What a worker takes for itself, and for each of the 2**n networks."""
+_SECONDS_TO_CONNECT = 10
 _ATTEMPTS = 5
 """How often a unit may take its worker with it."""
 
@@ -72,34 +78,63 @@ def on_dask(
         RuntimeError: The scheduler has gone, or a unit kills every worker that it meets.
     """
     try:
-        import distributed
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
     except ImportError:
         raise ImportError(
             "dask: expected the package distributed; install it with pip install 'qhypernet[dask]'"
         ) from None
     with _cluster(address, jobs) as client:
         scheduler = client.scheduler.address
-        waiting = {client.submit(work, unit, workplace, pure=False): unit for unit in units}
-        queue = distributed.as_completed(waiting, raise_errors=False)
-        attempts: dict[str, int] = {}
-        for future in queue:
-            unit = waiting.pop(future)
-            if future.status == "finished":
-                yield future.result()
-                continue
-            error = future.exception() if future.status == "error" else None
-            if error is not None and not isinstance(error, distributed.KilledWorker):
-                raise error
-            if error is None and client.status != "running":
-                break
-            attempts[unit.name] = attempts.get(unit.name, 0) + 1
-            if attempts[unit.name] == _ATTEMPTS:
-                raise RuntimeError(f"sweep: unit {unit.name} lost its worker again and again")
-            again = client.submit(work, unit, workplace, pure=False)
-            waiting[again] = unit
-            queue.add(again)
-        if waiting:
-            raise RuntimeError(f"dask: the scheduler at {scheduler} has gone")
+        try:
+            yield from _submitted(client, units, workplace)
+        except (CommClosedError, FutureCancelledError):
+            raise RuntimeError(
+                f"dask: the scheduler at {scheduler} has gone; what is done is kept, and the same "
+                "call goes on from there"
+            ) from None
+
+
+def _submitted(client: Client, units: Sequence[Unit], workplace: Workplace) -> Iterator[Outcome]:
+    """All units at the cluster at once, and again those that lost their worker too often for the
+    scheduler to try once more."""
+    import distributed
+
+    waiting = {client.submit(_at_dask, unit, workplace, pure=False): unit for unit in units}
+    queue = distributed.as_completed(waiting, raise_errors=False)
+    attempts: dict[str, int] = {}
+    for future in queue:
+        unit = waiting.pop(future)
+        error = future.exception() if future.status == "error" else None
+        if not isinstance(error, distributed.KilledWorker):
+            yield future.result()
+            continue
+        attempts[unit.name] = attempts.get(unit.name, 0) + 1
+        if attempts[unit.name] == _ATTEMPTS:
+            raise RuntimeError(
+                f"sweep: unit {unit.name} lost its worker again and again; if memory is short, "
+                "start fewer workers on a machine"
+            )
+        again = client.submit(_at_dask, unit, workplace, pure=False)
+        waiting[again] = unit
+        queue.add(again)
+
+
+def _at_dask(unit: Unit, workplace: Workplace) -> Outcome:
+    """A unit on a worker of a cluster."""
+    return work(unit, workplace, _write)
+
+
+def _write(path: Path, dataset: xr.Dataset) -> None:
+    """Writes a file that is nobody else's: without the lock that xarray would take for it from the
+    scheduler, over the network, wherever it finds dask at work."""
+    import dask
+
+    with _WRITING, dask.config.set(scheduler="synchronous"):
+        storage.write_dataset(path, dataset)
+
+
+_WRITING = threading.Lock()
 
 
 @contextmanager
@@ -107,12 +142,11 @@ def _cluster(address: str, jobs: int | None) -> Iterator[Client]:
     import distributed
 
     if address != "slurm":
-        where: dict[str, Any] = {"address": address}
-        if address.endswith(".json"):
-            where = {"scheduler_file": address}
         try:
-            client = distributed.Client(**where, timeout=10)
-        except (OSError, ValueError) as error:
+            if address.endswith(".json"):
+                address = json.loads(Path(address).read_text())["address"]
+            client = distributed.Client(address, timeout=_SECONDS_TO_CONNECT)
+        except (OSError, ValueError, KeyError) as error:
             raise OSError(f"dask: expected a scheduler at {address}, got {error}") from None
         with client:
             yield client

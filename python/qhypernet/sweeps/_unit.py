@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,7 +75,10 @@ class Outcome(NamedTuple):
     """Why it has no result; empty if it has one."""
 
 
-def work(unit: Unit, workplace: Workplace) -> Outcome:
+Write = Callable[[Path, "xr.Dataset"], None]
+
+
+def work(unit: Unit, workplace: Workplace, write: Write = storage.write_dataset) -> Outcome:
     """Does a unit and writes its file, unless another process has written it meanwhile.
 
     Raises:
@@ -91,7 +95,7 @@ def work(unit: Unit, workplace: Workplace) -> Outcome:
         message = f"{type(error).__name__}: {error}"
         storage.write_text(note, message + "\n")
         return Outcome(unit.name, message)
-    storage.write_dataset(workplace.file(unit), dataset)
+    write(workplace.file(unit), dataset)
     note.unlink(missing_ok=True)
     return Outcome(unit.name, "")
 
