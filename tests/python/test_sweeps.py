@@ -109,6 +109,15 @@ def test_a_unit_has_the_numbers_of_the_run(serial: Sweep) -> None:
     assert float(own["log_evidence"]) == run.attrs["log_evidence"]
 
 
+def test_the_example_of_the_readme_is_a_sweep() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (content,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    Path("weights.toml").write_text(content)
+    plan = Plan.read(Path("weights.toml"))
+    assert len(plan.configurations) == 27
+    assert sum(unit.n_inits for unit in plan.units(Path.cwd())) == 27 * 50
+
+
 def test_chunks_do_not_change_the_numbers(serial: Sweep) -> None:
     other = QUICK | {"sweep": SWEEP | {"chunk": 5}}
     whole = qh.sweep(other, "s", jobs=1)

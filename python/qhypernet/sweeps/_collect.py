@@ -120,18 +120,19 @@ def _declare(file: h5netcdf.File, sweep: Sweep, first: Arrays) -> None:
             file.create_variable(name, (name,), data=array)
     if CASE in axes:
         file.attrs[CASE] = "\n".join(map(describe, plan.axes[CASE]))
+    # A unit is a chunk of its own, so that writing one rewrites no other.
+    chunk = sizes | dict.fromkeys(axes, 1) | {"init": max(e.n_inits for e in sweep.entries)}
     for name, own in LAYOUT.items():
         if name in coordinates or ("step" in own and not plan.steps):
             continue
         dims = (*axes, *own)
         is_flag = name == "failed"
-        chunks = tuple(1 if dim in axes else max(1, sizes[dim]) for dim in dims)
         variable = file.create_variable(
             name,
             dims,
             "i1" if is_flag else first[name].dtype,
             fillvalue=None if is_flag else np.nan,
-            chunks=chunks,
+            chunks=tuple(chunk[dim] for dim in dims),
             compression="gzip",
             compression_opts=4,
         )

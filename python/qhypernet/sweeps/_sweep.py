@@ -190,10 +190,10 @@ def _shard(text: str) -> tuple[int, int]:
 def _outcomes(
     units: list[Unit], workplace: Workplace, jobs: int | None, dask: str | None, shard: str | None
 ) -> Any:
-    if dask is not None:
-        return _engines.on_dask(units, workplace, dask, jobs)
     if not units:
         return iter(())
+    if dask is not None:
+        return _engines.on_dask(units, workplace, dask, jobs)
     if shard is not None and jobs is None:
         return _engines.serial(units, workplace)
     jobs, workplace = _engines.spread(units, jobs, workplace)
