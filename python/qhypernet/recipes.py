@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from qhypernet import _check, ansatz, training
 from qhypernet._symmetry import quotient
 from qhypernet.circuits import Circuit
-from qhypernet.objectives import ELBO
+from qhypernet.objectives import ELBO, Objective
 from qhypernet.optimizers import Adam
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
@@ -55,7 +55,7 @@ class Recipe:
 
     problem: Problem
     circuit: Circuit
-    objective: ELBO
+    objective: Objective
     optimizer: Adam
     n_steps: int
     start: str = "near_uniform"

@@ -7,9 +7,12 @@ from qhypernet.experiments._output import write, write_index
 from qhypernet.experiments.accuracy import Accuracy
 from qhypernet.experiments.curves import Curves
 from qhypernet.experiments.data import Data
+from qhypernet.experiments.depth import Depth
 from qhypernet.experiments.gradients import GradientMagnitude
 from qhypernet.experiments.objective import ObjectiveParts
+from qhypernet.experiments.posterior import Posterior
 from qhypernet.experiments.real_data import RealData
+from qhypernet.experiments.shots import Shots
 from qhypernet.experiments.success import Success
 from qhypernet.experiments.weight_and_layers import WeightAndLayers
 
@@ -24,6 +27,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         WeightAndLayers(),
         Success(),
         RealData(),
+        Posterior(),
+        Depth(),
+        Shots(),
     )
 }
 """All of them by name, in the order in which ``reproduce all`` takes them."""

@@ -1,0 +1,145 @@
+"""What SELBO reaches from samples alone, beside its own floor."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from qhypernet import ansatz, training
+from qhypernet.experiments._base import Experiment, Findings, Work
+from qhypernet.experiments._figures import panels
+from qhypernet.experiments._settings import DATA, paper
+from qhypernet.floor import floor
+from qhypernet.objectives import SELBO
+from qhypernet.optimizers import Adam
+from qhypernet.plotting._style import BLUE, ORANGE, VERMILLION, house_style, legend_below
+from qhypernet.posterior import exact_posterior
+from qhypernet.problems import Problem
+from qhypernet.schedules import Schedule
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_SHOTS = (100, 1000, 10_000)
+_WEIGHTS = {30.0: BLUE, 100.0: VERMILLION, 300.0: ORANGE}
+_LAYERS = 8
+
+
+class Shots(Experiment):
+    """KL that SELBO reaches by 100, 1000 and 10,000 shots a step."""
+
+    name = "shots"
+    title = "SELBO by samples alone, beside its own floor"
+    about = "KL to the posterior over shots a step, and the least that SELBO's minimum allows."
+
+    def run(self, work: Work) -> Findings:
+        """Trains at every number of shots."""
+        import pandas as pd
+
+        inits, steps = (4, 60) if work.quick else (12, 600)
+        shots = _SHOTS[:2] if work.quick else _SHOTS
+        weights = list(_WEIGHTS)[:1] if work.quick else list(_WEIGHTS)
+        rows, floors = [], {}
+        for data in DATA:
+            problem = _problem(data)
+            for weight in weights:
+                floors[data, weight] = float(_floor(work, data, weight, problem)["kl"])
+                for n in shots:
+                    kl = _reached(work, problem, data, weight, n, inits, steps)["kl"].values
+                    place = {"data": data, "weight": weight, "shots": n}
+                    rows += [place | {"init": i, "KL": value} for i, value in enumerate(kl)]
+        frame = pd.DataFrame(rows)
+        medians = frame.groupby(["data", "weight", "shots"])["KL"].median()
+        table = pd.DataFrame(
+            {
+                f"{data}, weight {weight:g}": {
+                    **{f"{n} shots": f"{medians[data, weight, n]:.2f}" for n in shots},
+                    "floor": f"{floors[data, weight]:.2f}",
+                }
+                for data, weight in floors
+            }
+        ).T
+        text = (
+            f"Plain circuits of {_LAYERS} layers, annealed from a hundred times the weight, "
+            f"{steps} steps, {inits} starts near the uniform distribution; gradients from so many "
+            "shots a step and nothing else. SELBO's minimum over all distributions is not the "
+            "posterior: the floor is its KL, found by a convex search over all 8192 "
+            "probabilities, and no number of shots or layers goes below it while SELBO itself is "
+            f"minimised. {_words(medians, floors, shots[-1])}"
+        )
+        caption = "Median KL over shots a step; dotted: the floor of each weight."
+        return Findings(
+            text,
+            {f"Median KL to the exact posterior over {inits} starts, nats": table},
+            {caption: _figure(medians, floors, shots)},
+            frame,
+        )
+
+
+def _words(medians: object, floors: dict[tuple[str, float], float], most: int) -> str:
+    gaps = {key: medians[(*key, most)] - kl for key, kl in floors.items()}  # type: ignore[index]
+    (data, weight), gap = min(gaps.items(), key=lambda item: item[1])
+    return (
+        f"Nearest to its floor with {most} shots: {data} at weight {weight:g}, "
+        f"{gap:+.2f} nats from it."
+    )
+
+
+def _problem(data: str) -> Problem:
+    config = paper(data, "selbo", 1)
+    drawn = config.load_data()
+    return Problem(config.build_network(drawn), drawn.X_train, drawn.y_train)
+
+
+def _floor(work: Work, data: str, weight: float, problem: Problem) -> xr.Dataset:
+    import xarray as xr
+
+    key: dict[str, object] = {"what": "floor of SELBO", "data": data, "weight": weight}
+    return work.cached(key, lambda: xr.Dataset({"kl": ((), floor(SELBO(weight), problem).kl)}))
+
+
+def _reached(
+    work: Work, problem: Problem, data: str, weight: float, shots: int, inits: int, steps: int
+) -> xr.Dataset:
+    import xarray as xr
+
+    def find() -> xr.Dataset:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
+            result = training.train(
+                ansatz.hardware_efficient(problem.net.n_weights, _LAYERS),
+                problem,
+                SELBO(Schedule(100 * weight, weight, fraction=0.7)),
+                n_inits=inits,
+                n_steps=steps,
+                optimizer=Adam(Schedule(0.1, 0.01, "cosine")),
+                gradient="sampled",
+                shots=shots,
+                start="near_uniform",
+            )
+        kl = exact_posterior(problem.table).kl_from(result.probabilities())
+        return xr.Dataset({"kl": ("init", kl)})
+
+    key: dict[str, object] = {"what": "SELBO by samples", "data": data, "weight": weight}
+    key |= {"shots": f"{shots} shots", "starts": inits, "steps": steps, "layers": _LAYERS}
+    return work.cached(key, find)
+
+
+def _figure(
+    medians: object, floors: dict[tuple[str, float], float], shots: tuple[int, ...]
+) -> Figure:
+    with house_style():
+        figure, axes = panels(len(DATA))
+        for panel, data in zip(axes, DATA, strict=True):
+            for (other, weight), kl in floors.items():
+                if other != data:
+                    continue
+                found = [medians[data, weight, n] for n in shots]  # type: ignore[index]
+                colour = _WEIGHTS[weight]
+                panel.plot(shots, found, color=colour, marker="o", label=f"weight {weight:g}")
+                panel.axhline(kl, color=colour, linestyle=":")
+            panel.set(title=data, xlabel="shots a step", xscale="log", yscale="log")
+        axes[0].set_ylabel("KL(q || posterior), nats")
+        legend_below(figure, axes[0])
+    return figure
