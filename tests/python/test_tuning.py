@@ -27,6 +27,7 @@ import qhypernet as qh
 from qhypernet import cli, plotting, runs
 from qhypernet.config import RunConfig
 from qhypernet.samplers import StatevectorSampler
+from qhypernet.tuning import _storage
 from qhypernet.tuning._config import TuneConfig
 from qhypernet.tuning._samplers import SeededSampler, _CmaEs, distributions
 
@@ -238,9 +239,9 @@ def test_a_study_killed_again_and_again_is_the_study_that_was_not() -> None:
     lock = Path("killed/journal.log.lock")  # holding Optuna's own lock.
     lock.unlink(missing_ok=True)
     lock.symlink_to("journal.log")
-    began = time.monotonic()
+    with _storage.in_use(Path("killed"), None, ""):
+        assert not lock.is_symlink()  # Optuna alone would wait half a minute for it.
     killed = qh.tune("study.toml", "killed")
-    assert time.monotonic() - began < 25  # Optuna waits half a minute for such a lock.
     whole = qh.tune("study.toml", "whole")
     assert outcome(killed) == outcome(whole)
     states = {trial.state for trial in whole.trials}

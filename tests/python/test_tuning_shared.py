@@ -25,7 +25,7 @@ DESCRIPTION = {
     "data": {"source": "moons", "n_samples": 40},
     "training": {"inits": 50, "steps": 60, "shots": 50},
     "tune": {
-        "trials": 16,
+        "trials": 10,
         "ranges": {
             "objective.weight": {"low": 1.0, "high": 1000.0, "log": True},
             "training.learning_rate": {"low": 0.01, "high": 1.0, "log": True},
@@ -106,7 +106,7 @@ def test_processes_share_a_study_and_one_that_is_killed_comes_back(
     # Two folders, as on two machines.
     staying, killed = worker(address, "here"), worker(address, "there")
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not Path("there/study.toml").exists():
         time.sleep(0.1)
         assert time.monotonic() < deadline
@@ -115,12 +115,12 @@ def test_processes_share_a_study_and_one_that_is_killed_comes_back(
     killed.kill()
     killed.communicate()
     for process in (staying, worker(address, "there")):
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
         assert process.returncode == 0, out
 
     study = qh.read_study("here", address)
     # A process that began its trial before the last was taken ends it: at most one more for each.
-    assert 16 <= len(study.trials) <= 17
+    assert 10 <= len(study.trials) <= 11
     assert [trial.number for trial in study.trials] == list(range(len(study.trials)))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     assert len({tuple(trial.params.values()) for trial in study.trials}) == len(study.trials)
