@@ -93,7 +93,8 @@ def sign_symmetric(problem: Problem, n_layers: int = 24, n_steps: int = 1500) ->
 
     Args:
         problem: A network with an odd activation, and data.
-        n_layers: Of the circuit. For 13 weights 16 are the least that did.
+        n_layers: Of the circuit. For 13 weights 24 bring every start within 0.002 nats, 16 most
+            within 0.01; for 17 weights take 32.
         n_steps: Updates.
 
     Raises:
@@ -113,7 +114,9 @@ def hardware_efficient(problem: Problem, n_layers: int = 96, n_steps: int = 1500
     """For :func:`qhypernet.ansatz.hardware_efficient`, which knows of no symmetry.
 
     Real amplitudes (RY and CX only) take half the parameters and time of a layer with RZ, and twice
-    as many of these layers do better.
+    as many of these layers do better. All copies of a mode under the symmetry have to be found one
+    by one, so this is neither as sure nor as cheap: with 13 weights starts end from 0 to about 0.7
+    nats from the posterior. Train several and take the best (:func:`qhypernet.select`).
 
     Args:
         problem: Any network, and data.
