@@ -83,12 +83,24 @@ class Depth(Experiment):
         }
         classical = {name: _classical(work, name, inits) for name in _CLASSICAL}
         rows = [
-            {"method": label, "layers": depth, "init": i, "KL": kl, "seconds": float(d["elapsed"])}
+            {
+                "method": label,
+                "layers": depth,
+                "init": i,
+                "KL": kl,
+                "seconds": float(d.attrs["elapsed"]),
+            }
             for (label, depth), d in found.items()
             for i, kl in enumerate(d["kl"].values[:, -1])
         ]
         rows += [
-            {"method": label, "layers": 0, "init": i, "KL": kl, "seconds": float(d["elapsed"])}
+            {
+                "method": label,
+                "layers": 0,
+                "init": i,
+                "KL": kl,
+                "seconds": float(d.attrs["elapsed"]),
+            }
             for label, d in classical.items()
             for i, kl in enumerate(d["kl"].values)
         ]

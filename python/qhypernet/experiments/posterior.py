@@ -47,15 +47,15 @@ _GOALS = (
     ),
     _Goal(
         "hardware-efficient ansatz, 2-3-1 (13 weights)",
-        recipes.hardware_efficient, 96, 1500, 3, ("tanh",), (0,), 100, 0.05, 0.95, 0.2,
+        recipes.hardware_efficient, 96, 1500, 3, ("tanh",), (0,), 24, 0.05, 0.95, 0.2,
     ),
     _Goal(
         "sign-symmetric ansatz, 2-4-1 (17 weights)",
-        recipes.sign_symmetric, 24, 1500, 4, ("tanh",), (0,), 12, 0.001, 0.99, 0.01,
+        recipes.sign_symmetric, 32, 1500, 4, ("tanh",), (0,), 12, 0.001, 0.99, 0.01,
     ),
     _Goal(
         "sign-symmetric ansatz, 2-5-1 (21 weights)",
-        recipes.sign_symmetric, 24, 1500, 5, ("tanh",), (0,), 2, 0.001, 0.99, 0.01,
+        recipes.sign_symmetric, 32, 1500, 5, ("tanh",), (0,), 2, 0.001, 0.99, 0.01,
     ),
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ class Posterior(Experiment):
                     f"at most {goal.bound:g}": str(below),
                     "layers": str(int(found["layers"])),
                     "steps": str(int(found["steps"])),
-                    "seconds a start": f"{float(found['elapsed']) / len(kl):.2g}",
+                    "seconds a start": f"{float(found.attrs['elapsed']) / len(kl):.2g}",
                 }
                 is_reached = np.median(kl) <= goal.median and below >= goal.share * len(kl)
                 reached.append(bool(is_reached))
