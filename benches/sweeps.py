@@ -33,7 +33,9 @@ from qhypernet.sweeps._unit import Workplace, work
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 from dask_cluster import Cluster
 
-SECONDS_BETWEEN_KILLS = 3.0
+SECONDS_BETWEEN_KILLS = 5.0
+"""A worker lives for two of these, less the seconds that it takes to start: give a busy machine
+more."""
 
 
 def description(n_units: int, steps: int) -> dict[str, Any]:
@@ -102,15 +104,18 @@ def kill(folder: Path, n_units: int) -> None:
             cluster.kill(killed % 2)
             killed += 1
         print(f"dask: {time.perf_counter() - began:.0f} s, {killed} workers killed")
-    names = {path.name for path in (folder / "serial" / "units").iterdir()}
-    same = names == {path.name for path in (folder / "d" / "units").iterdir()} and all(
-        (folder / "serial" / "units" / name).read_bytes()
-        == (folder / "d" / "units" / name).read_bytes()
-        for name in names
+    expected, found = (_contents(folder / name / "units") for name in ("serial", "d"))
+    others = sorted(set(expected) ^ set(found))
+    differ = [name for name in set(expected) & set(found) if expected[name] != found[name]]
+    print(
+        f"{ends[0].status().done} of {n_units} units done, files equal bit for bit: "
+        f"{not (others or differ)} (only on one side: {others}; other bytes: {differ})"
     )
-    print(f"{ends[0].status().done} of {n_units} units done, files equal bit for bit: {same}")
-    assert same
     assert serial.status().done == n_units
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def collect(folder: Path, n_units: int) -> None:

@@ -247,10 +247,9 @@ def _claim(folder: Path, plan: Plan, units: Sequence[Unit]) -> Sweep:
 
 
 def _tidy(folder: Path) -> None:
-    """Removes what workers that were killed while writing have left, once it is worth nothing."""
+    """Removes what workers that were killed while writing have left, once all units are there."""
     for path in (folder / "units").glob(".*.nc.*"):
-        if time.time() - path.stat().st_mtime > 1:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _rate(times: list[float]) -> float:

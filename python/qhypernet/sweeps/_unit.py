@@ -95,7 +95,12 @@ def work(unit: Unit, workplace: Workplace, write: Write = storage.write_dataset)
         message = f"{type(error).__name__}: {error}"
         storage.write_text(note, message + "\n")
         return Outcome(unit.name, message)
-    write(workplace.file(unit), dataset)
+    try:
+        write(workplace.file(unit), dataset)
+    except OSError:
+        # Another machine may have written it meanwhile, and tidied up after all that were at it.
+        if not workplace.file(unit).exists():
+            raise
     note.unlink(missing_ok=True)
     return Outcome(unit.name, "")
 
