@@ -221,7 +221,8 @@ def _difference(ours: Plan, theirs: Plan) -> str:
 
     def fields(plan: Plan) -> dict[str, Any]:
         content = plan.base.model_dump(mode="json") | {"sweep": plan.options.model_dump()}
-        named = {f"{table}.{k}": v for table, values in content.items() for k, v in values.items()}
+        tables = {name: values for name, values in content.items() if values is not None}
+        named = {f"{table}.{k}": v for table, values in tables.items() for k, v in values.items()}
         return named | {f"sweep.{name}": values for name, values in plan.axes.items()}
 
     asked, stored = fields(ours), fields(theirs)
