@@ -71,7 +71,9 @@ def pulls(term: Term, bits: Bits, unshifted: Bits, weigh: Weigh | None = None) -
         weight = weight / (2 * root) if root else 0.0
     if not isinstance(term.objective, MLE) and weight:
         x = ((found[:, None] >> np.arange(bits.shape[-1])) & 1).astype(np.uint8)
-        shares = None if weigh is None else weigh(unshifted[None])[0]
+        shares = None
+        if weigh is not None:
+            shares, unshifted = _gathered(weigh(unshifted[None])[0], unshifted)
         near = mean_kernel(x, unshifted, term.bandwidths, shares)
         pull = pull + 2 * weight * (near - prior_embedding(x, term))
     by_shot = pull[where.reshape(bits.shape[:-1])]
@@ -109,12 +111,20 @@ def _weighed(term: Term, bits: Bits, weigh: Weigh) -> tuple[float, float]:
     cost = float((shares * term.target.cost[outcomes(parts)]).sum() / 2)
     if isinstance(term.objective, MLE):
         return cost, 0.0
-    across = shares[0] @ mean_kernel(parts[0], parts[1], term.bandwidths, shares[1])
-    to_prior = sum(a @ prior_embedding(x, term) for a, x in zip(shares, parts, strict=True))
+    (a, x), (b, y) = map(_gathered, shares, parts)
+    across = a @ mean_kernel(x, y, term.bandwidths, b)
+    to_prior = a @ prior_embedding(x, term) + b @ prior_embedding(y, term)
     mmd2 = float(across - to_prior + _prior_to_prior(term))
     if isinstance(term.objective, RootMMD):
         return cost, term.weight * max(mmd2, 0.0) ** 0.5
     return cost, term.weight * mmd2
+
+
+def _gathered(shares: Floats, bits: Bits) -> tuple[Floats, Bits]:
+    """What different outcomes count for together, and their bits."""
+    found, where = np.unique(outcomes(bits), return_inverse=True)
+    rows = ((found[:, None] >> np.arange(bits.shape[-1])) & 1).astype(np.uint8)
+    return np.asarray(np.bincount(where, weights=shares), dtype=np.float64), rows
 
 
 def _prior_to_prior(term: Term) -> float:
