@@ -16,6 +16,10 @@ FOLDER = ROOT / ".bench"
 # What a peer needs that cannot be installed beside qhypernet[dev,bench], and why.
 OWN = {
     "mindquantum": ("mindquantum>=0.12", "it wants rich 10.9, qhypernet a newer one"),
+    "qiskit_machine_learning": (
+        "qiskit-machine-learning>=0.8 qiskit-aer>=0.18",
+        "it holds Qiskit back",
+    ),
 }
 # Others are tried where the interpreter at hand has no wheel of the peer.
 PYTHONS = (sys.executable, "python3.13", "python3.12", "python3.11")
@@ -52,7 +56,7 @@ def _made(folder: Path, python: str, requirement: str) -> bool:
     if shutil.which(python) is None:
         return False
     if _done([python, "-m", "venv", "--clear", str(folder)]):
-        if _installed(str(_python_in(folder)), "numpy", requirement):
+        if _installed(str(_python_in(folder)), "numpy", *requirement.split()):
             return True
         shutil.rmtree(folder, ignore_errors=True)
     return False

@@ -223,7 +223,10 @@ def read(folder: Path) -> Run:
     if not is_done(folder):
         hint = "there is no such folder"
         if (folder / _CONFIG).is_file():
-            hint = f"training has not ended; go on with: qhypernet train --out {folder}"
+            stored = stored_config(folder)
+            on_hardware = stored is not None and stored.hardware is not None
+            again = "hardware resume" if on_hardware else "train --out"
+            hint = f"training has not ended; go on with: qhypernet {again} {folder}"
         elif folder.is_dir():
             hint = "the folder holds no run"
         raise ValueError(f"run: expected a folder with a result, got {folder}: {hint}")

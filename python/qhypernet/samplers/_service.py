@@ -155,8 +155,10 @@ def explained() -> Iterator[None]:
         yield
     except accounts.AccountNotFoundError:
         raise ValueError(f"account: expected one at IBM Quantum, got none; {_HOW}") from None
-    except (accounts.AccountsError, errors.IBMInputValueError) as error:
+    except accounts.AccountsError as error:
         raise ValueError(f"account: {_without_token(error)}; {_HOW}") from None
+    except errors.IBMInputValueError as error:
+        raise ValueError(f"IBM's client refuses it: {_without_token(error)}") from None
     except errors.IBMNotAuthorizedError:
         raise Paused(f"account: IBM refused the token, which may have expired; {_HOW}") from None
     except (sdk, requests.ApiError, errors.IBMError, network, base, ConnectionError) as error:
