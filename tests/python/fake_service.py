@@ -34,6 +34,7 @@ class FakeService(LocalService):
     def __init__(self, folder: Path, days: tuple[str, ...] = ("good",)) -> None:
         self.folder = folder
         self.days = days
+        self.modes: list[Any] = []
         folder.mkdir(exist_ok=True)
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -42,6 +43,7 @@ class FakeService(LocalService):
         return [json.loads(path.read_text()) for path in files]
 
     def run(self, mode: Any, options: dict[str, Any], pub: Any, shots: int) -> FakeJob:
+        self.modes.append(mode)
         number = len(self.jobs())
         day = self.days[min(number, len(self.days) - 1)]
         if day == "no token":
