@@ -17,7 +17,7 @@ FOLDER = ROOT / ".bench"
 OWN = {
     "mindquantum": ("mindquantum>=0.12", "it wants rich 10.9, qhypernet a newer one"),
     "qiskit_machine_learning": (
-        "qiskit-machine-learning>=0.8 qiskit-aer>=0.18",
+        "qiskit-machine-learning>=0.8 qiskit-aer>=0.18 qiskit-ibm-runtime>=0.51",
         "it holds Qiskit back",
     ),
 }
