@@ -252,7 +252,7 @@ def test_info_shows_the_machine(
         assert label in out
 
 
-@pytest.mark.parametrize("name", ["train", "report", "info"])
+@pytest.mark.parametrize("name", ["train", "report", "hardware", "info"])
 def test_help_teaches(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

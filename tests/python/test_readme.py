@@ -39,9 +39,10 @@ def test_the_commands_exist(tmp_path: Path) -> None:
             assert f"\n{verb}:" in makefile
             continue
         assert program == "qhypernet"
+        verbs = [verb, arguments[0]] if verb == "hardware" else [verb]
         code = "from qhypernet.cli import main; main()"
         done = subprocess.run(
-            [sys.executable, "-c", code, verb, "--help"],
+            [sys.executable, "-c", code, *verbs, "--help"],
             capture_output=True,
             text=True,
             cwd=tmp_path,
