@@ -94,7 +94,7 @@ def test_shots_stand_beside_the_floor(tmp_path, monkeypatch):
     findings, _ = _run("shots", tmp_path, quick=True)
     (table,) = findings.tables.values()
     floor = qh.floor(qh.SELBO(30), _problem()).kl
-    assert float(table.loc["moons, weight 30", "floor"]) == pytest.approx(floor, abs=0.005)
+    assert float(table.loc["moons", "floor"]) == pytest.approx(floor, rel=0.06)
     r = qh.train(
         qh.ansatz.hardware_efficient(NET.n_weights, shots._LAYERS),
         _problem(),

@@ -12,17 +12,18 @@ from qhypernet.experiments._settings import DATA, paper
 from qhypernet.floor import floor
 from qhypernet.objectives import SELBO
 from qhypernet.optimizers import Adam
-from qhypernet.plotting._style import BLUE, ORANGE, VERMILLION, house_style, legend_below
+from qhypernet.plotting._style import EXACT, TRAINED, house_style, legend_below
 from qhypernet.posterior import exact_posterior
 from qhypernet.problems import Problem
 from qhypernet.schedules import Schedule
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
 _SHOTS = (100, 1000, 10_000)
-_WEIGHTS = {30.0: BLUE, 100.0: VERMILLION, 300.0: ORANGE}
+_WEIGHT = 30.0
 _LAYERS = 8
 
 
@@ -37,53 +38,49 @@ class Shots(Experiment):
         """Trains at every number of shots."""
         import pandas as pd
 
-        inits, steps = (4, 60) if work.quick else (12, 600)
+        inits, steps = (4, 60) if work.quick else (6, 300)
         shots = _SHOTS[:2] if work.quick else _SHOTS
-        weights = list(_WEIGHTS)[:1] if work.quick else list(_WEIGHTS)
         rows, floors = [], {}
         for data in DATA:
             problem = _problem(data)
-            for weight in weights:
-                floors[data, weight] = float(_floor(work, data, weight, problem)["kl"])
-                for n in shots:
-                    kl = _reached(work, problem, data, weight, n, inits, steps)["kl"].values
-                    place = {"data": data, "weight": weight, "shots": n}
-                    rows += [place | {"init": i, "KL": value} for i, value in enumerate(kl)]
+            floors[data] = float(_floor(work, data, problem)["kl"])
+            for n in shots:
+                kl = _reached(work, problem, data, n, inits, steps)["kl"].values
+                rows += [
+                    {"data": data, "shots": n, "init": i, "KL": value} for i, value in enumerate(kl)
+                ]
         frame = pd.DataFrame(rows)
-        medians = frame.groupby(["data", "weight", "shots"])["KL"].median()
+        medians = frame.groupby(["data", "shots"])["KL"].median()
         table = pd.DataFrame(
             {
-                f"{data}, weight {weight:g}": {
-                    **{f"{n} shots": f"{medians[data, weight, n]:.2f}" for n in shots},
-                    "floor": f"{floors[data, weight]:.2f}",
+                data: {
+                    **{f"{n} shots": f"{medians[data, n]:.2f}" for n in shots},
+                    "floor": f"{kl:.2g}",
                 }
-                for data, weight in floors
+                for data, kl in floors.items()
             }
         ).T
         text = (
-            f"Plain circuits of {_LAYERS} layers, annealed from a hundred times the weight, "
+            f"Plain circuits of {_LAYERS} layers, annealed to weight {_WEIGHT:g} from a hundred times "
+            "as much, "
             f"{steps} steps, {inits} starts near the uniform distribution; gradients from so many "
             "shots a step and nothing else. SELBO's minimum over all distributions is not the "
             "posterior: the floor is its KL, found by a convex search over all 8192 "
             "probabilities, and no number of shots or layers goes below it while SELBO itself is "
             f"minimised. {_words(medians, floors, shots[-1])}"
         )
-        caption = "Median KL over shots a step; dotted: the floor of each weight."
+        caption = "Median KL over shots a step, bands from best to worst; dotted: the floor."
         return Findings(
             text,
             {f"Median KL to the exact posterior over {inits} starts, nats": table},
-            {caption: _figure(medians, floors, shots)},
+            {caption: _figure(frame, floors, shots)},
             frame,
         )
 
 
-def _words(medians: object, floors: dict[tuple[str, float], float], most: int) -> str:
-    gaps = {key: medians[(*key, most)] - kl for key, kl in floors.items()}  # type: ignore[index]
-    (data, weight), gap = min(gaps.items(), key=lambda item: item[1])
-    return (
-        f"Nearest to its floor with {most} shots: {data} at weight {weight:g}, "
-        f"{gap:+.2f} nats from it."
-    )
+def _words(medians: pd.Series, floors: dict[str, float], most: int) -> str:
+    gaps = [f"{data} {medians[data, most] - kl:+.2f}" for data, kl in floors.items()]
+    return f"From the floor with {most} shots, in nats: {', '.join(gaps)}."
 
 
 def _problem(data: str) -> Problem:
@@ -92,15 +89,15 @@ def _problem(data: str) -> Problem:
     return Problem(config.build_network(drawn), drawn.X_train, drawn.y_train)
 
 
-def _floor(work: Work, data: str, weight: float, problem: Problem) -> xr.Dataset:
+def _floor(work: Work, data: str, problem: Problem) -> xr.Dataset:
     import xarray as xr
 
-    key: dict[str, object] = {"what": "floor of SELBO", "data": data, "weight": weight}
-    return work.cached(key, lambda: xr.Dataset({"kl": ((), floor(SELBO(weight), problem).kl)}))
+    key: dict[str, object] = {"what": "floor of SELBO", "data": data, "weight": _WEIGHT}
+    return work.cached(key, lambda: xr.Dataset({"kl": ((), floor(SELBO(_WEIGHT), problem).kl)}))
 
 
 def _reached(
-    work: Work, problem: Problem, data: str, weight: float, shots: int, inits: int, steps: int
+    work: Work, problem: Problem, data: str, shots: int, inits: int, steps: int
 ) -> xr.Dataset:
     import xarray as xr
 
@@ -110,7 +107,7 @@ def _reached(
             result = training.train(
                 ansatz.hardware_efficient(problem.net.n_weights, _LAYERS),
                 problem,
-                SELBO(Schedule(100 * weight, weight, fraction=0.7)),
+                SELBO(Schedule(100 * _WEIGHT, _WEIGHT, fraction=0.7)),
                 n_inits=inits,
                 n_steps=steps,
                 optimizer=Adam(Schedule(0.1, 0.01, "cosine")),
@@ -121,24 +118,19 @@ def _reached(
         kl = exact_posterior(problem.table).kl_from(result.probabilities())
         return xr.Dataset({"kl": ("init", kl)})
 
-    key: dict[str, object] = {"what": "SELBO by samples", "data": data, "weight": weight}
+    key: dict[str, object] = {"what": "SELBO by samples", "data": data, "weight": _WEIGHT}
     key |= {"shots": f"{shots} shots", "starts": inits, "steps": steps, "layers": _LAYERS}
     return work.cached(key, find)
 
 
-def _figure(
-    medians: object, floors: dict[tuple[str, float], float], shots: tuple[int, ...]
-) -> Figure:
+def _figure(frame: pd.DataFrame, floors: dict[str, float], shots: tuple[int, ...]) -> Figure:
     with house_style():
         figure, axes = panels(len(DATA))
         for panel, data in zip(axes, DATA, strict=True):
-            for (other, weight), kl in floors.items():
-                if other != data:
-                    continue
-                found = [medians[data, weight, n] for n in shots]  # type: ignore[index]
-                colour = _WEIGHTS[weight]
-                panel.plot(shots, found, color=colour, marker="o", label=f"weight {weight:g}")
-                panel.axhline(kl, color=colour, linestyle=":")
+            own = frame[frame["data"] == data].groupby("shots")["KL"]
+            panel.plot(shots, own.median(), color=TRAINED, marker="o", label="SELBO")
+            panel.fill_between(shots, own.min(), own.max(), color=TRAINED, alpha=0.2, linewidth=0)
+            panel.axhline(floors[data], color=EXACT, linestyle=":", label="its floor")
             panel.set(title=data, xlabel="shots a step", xscale="log", yscale="log")
         axes[0].set_ylabel("KL(q || posterior), nats")
         legend_below(figure, axes[0])
