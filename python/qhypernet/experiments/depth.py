@@ -20,7 +20,6 @@ from qhypernet.plotting._style import (
     ORANGE,
     VERMILLION,
     house_style,
-    legend_below,
     light_grid,
 )
 from qhypernet.posterior import exact_posterior
@@ -190,7 +189,9 @@ def _figure(
                     x, kl.min(axis=0), kl.max(axis=0), color=colour, alpha=0.15, linewidth=0
                 )
         for panel in axes:
-            for name, dataset in classical.items():
+            for (name, dataset), side in zip(
+                classical.items(), ("bottom", "top", "bottom"), strict=True
+            ):
                 median = max(float(np.median(dataset["kl"].values)), _FLOOR)
                 panel.axhline(median, color=INK, linestyle=":", linewidth=0.8)
                 panel.annotate(
@@ -198,7 +199,7 @@ def _figure(
                     (1, median),
                     xycoords=("axes fraction", "data"),
                     ha="right",
-                    va="bottom",
+                    va=side,
                     fontsize=7,
                 )
             panel.set_yscale("log")
@@ -207,7 +208,8 @@ def _figure(
         axes[0].set_xscale("log", base=2)
         axes[0].set_xticks(depths, [str(d) for d in depths])
         axes[1].set(title=f"on the way, {depths[-1]} layers", xlabel="updates")
-        legend_below(figure, axes[0])
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
