@@ -62,8 +62,9 @@ class Shots(Experiment):
         ).T
         text = (
             f"Plain circuits of {_LAYERS} layers, annealed to weight {_WEIGHT:g} from a hundred "
-            f"times as much, {steps} steps, {inits} starts near the uniform distribution; gradients "
-            "from so many shots a step and nothing else. SELBO's minimum over all distributions is not the "
+            f"times as much, {steps} steps, {inits} starts near the uniform distribution; all "
+            "gradients are from so many shots a step and nothing else. SELBO's minimum over all "
+            "distributions is not the "
             "posterior: the floor is its KL, found by a convex search over all 8192 "
             "probabilities, and no number of shots or layers goes below it while SELBO itself is "
             f"minimised. {_words(medians, floors, shots[-1])}"
