@@ -16,6 +16,7 @@ Example:
     True
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from qhypernet import (
@@ -66,6 +67,7 @@ from qhypernet.training import DivergedError, Interrupted, TrainingResult, Train
 from qhypernet.tuning import read_study, tune
 
 if TYPE_CHECKING:
+    from qhypernet import export, plotting
     from qhypernet.estimators import QHNClassifier, QHNRegressor, load
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "noise",
     "num_threads",
     "objectives",
+    "plotting",
     "predict",
     "prediction",
     "read_study",
@@ -137,11 +140,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The estimators, for which scikit-learn is imported: most of a second that others save."""
+    """What scikit-learn or matplotlib is imported for: most of a second that others save."""
     if name in ("QHNClassifier", "QHNRegressor", "load"):
         from qhypernet import estimators
 
         return getattr(estimators, name)
+    if name in ("export", "plotting"):
+        return importlib.import_module(f"qhypernet.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -20,13 +20,24 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_python_example_reaches_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     accuracy, distance = map(float, capsys.readouterr().out.split())
     # Moons' exact posterior is right for about 0.84 of the test points; annealed, the circuit of 4
     # layers comes within a fraction of a nat of it.
     assert accuracy > 0.8
     assert distance < 1
+
+
+def test_the_scikit_learn_example_tells_tumours_apart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, code = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    # 63 % of the tumours are benign.
+    assert float(capsys.readouterr().out) > 0.85
+    assert (tmp_path / "reliability.png").stat().st_size > 1000
 
 
 def test_the_commands_exist(tmp_path: Path) -> None:
@@ -56,3 +67,12 @@ def test_the_commands_exist(tmp_path: Path) -> None:
 def test_links_inside_the_repository_resolve() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_recipe_of_the_docs_reaches_the_posterior(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "reproduction" / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(code, "docs/reproduction/README.md", "exec"), {})
+    distances = [float(word) for word in capsys.readouterr().out.strip("[]\n").split()]
+    assert len(distances) == 2
+    assert max(distances) < 0.01

@@ -52,7 +52,7 @@ def write(experiment: Experiment, findings: Findings, made: Made, folder: Path) 
     if findings.data is not None:
         file = folder / f"{experiment.name}.csv"
         storage.write_text(file, findings.data.to_csv(index=False, float_format="%.8g"))
-        parts.append(f"Numbers: [{file.name}]({file.name}).")
+        parts.append(f"All numbers: `{file.name}`, which the command writes beside this page.")
     parts.append(made.line())
     storage.write_text(folder / f"{experiment.name}.md", "\n\n".join(parts) + "\n")
 
