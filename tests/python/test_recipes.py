@@ -91,13 +91,13 @@ def test_where_inputs_tie_the_circuit_itself_is_trained():
 def test_settings_follow_the_problem_and_the_circuit():
     problem = _problem()
     recipe = qh.recipes.hardware_efficient(problem, n_layers=4, n_steps=200)
-    assert recipe.circuit.n_params == 4 * 9
+    assert recipe.circuit.n_params == 4 * 9 * 2
     assert recipe.objective.beta.at(0, 200) == pytest.approx(problem.table.std() / 4)
     assert recipe.objective.beta.at(140, 200) == pytest.approx(1)
     rate = recipe.optimizer.learning_rate
-    assert rate.at(0, 200) == pytest.approx(1 / 6 / 40)
-    assert rate.start == pytest.approx(1 / 6)
-    assert rate.at(199, 200) == pytest.approx(1 / 6 / 50)
+    assert rate.at(0, 200) == pytest.approx(0.7 / 72**0.5 / 40)
+    assert rate.start == pytest.approx(0.7 / 72**0.5)
+    assert rate.at(199, 200) == pytest.approx(0.7 / 72**0.5 / 50)
     one = qh.Problem(qh.BinaryNetwork((1, 1)), [[0.1], [-0.1]], [0, 1])
     assert qh.recipes.hardware_efficient(one).objective.beta.at(0, 10) == 1
 

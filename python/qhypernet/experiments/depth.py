@@ -113,7 +113,7 @@ class Depth(Experiment):
             f"{_DATA.capitalize()}, network 2-3-1 with tanh, 13 weights; exact gradients, {steps} "
             f"steps, {inits} starts. MLE, SELBO and ELBO as most would train them: random starts, "
             "RY and RZ layers, Adam at 0.1. The annealed ELBO is the recipe of "
-            "qhypernet.recipes, with RY layers alone, and with the sign symmetry built in. The "
+            "qhypernet.recipes, without and with the sign symmetry built in. The "
             "classical baselines have the same symmetry where their names say so. Lowest medians: "
             + "; ".join(
                 f"{label} {best[label].min():.3g} nats with {best[label].idxmin()} layers"
