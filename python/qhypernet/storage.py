@@ -63,14 +63,13 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
 
 
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
-    """Writes a labelled data set as NetCDF."""
-    encoding = {
-        name: {"zlib": True, "complevel": 4}
-        for name, variable in dataset.data_vars.items()
-        if variable.dtype.kind in "fiu" and variable.ndim
-    }
+    """Writes a labelled data set as NetCDF.
+
+    Not compressed: the same numbers are to be the same bytes, and what a compressor makes of them
+    depends on which one a process has loaded. Numbers from training shrink by little anyway.
+    """
     marked = dataset.assign_attrs({_DIGEST: _digest(_parts(dataset), dataset.attrs)})
-    write_bytes(path, bytes(marked.to_netcdf(engine="h5netcdf", encoding=encoding)))
+    write_bytes(path, bytes(marked.to_netcdf(engine="h5netcdf")))
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:

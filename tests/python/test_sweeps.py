@@ -40,7 +40,7 @@ SLOW = {
     "data": {"source": "moons"},
     "network": {"hidden": [3], "activation": "tanh"},
     "circuit": {"layers": 4},
-    "training": {"inits": 2, "steps": 60},
+    "training": {"inits": 2, "steps": 400},
     "sweep": {"training.seed": list(range(N_SLOW)), "chunk": 2},
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import platform
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qhypernet import _core, storage, threads
+from qhypernet import _core, runs, storage, threads
 from qhypernet.config import RunConfig
 from qhypernet.datasets import Dataset
 from qhypernet.evaluation import evaluate
@@ -20,7 +19,7 @@ from qhypernet.posterior import ExactPosterior, exact_posterior
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 from qhypernet.sweeps._plan import Options, Unit, data_digest, load
-from qhypernet.training import DivergedError, TrainingResult, train
+from qhypernet.training import DivergedError, TrainingResult
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -146,30 +145,15 @@ def result(unit: Unit, workplace: Workplace) -> xr.Dataset:
 
 
 def _train(unit: Unit, problem: _Problem) -> TrainingResult:
-    config = unit.config
-    with warnings.catch_warnings():
-        # What was set aside is in the result, and whoever shows it says so.
-        warnings.filterwarnings("ignore", message="training diverged", category=RuntimeWarning)
-        try:
-            return train(
-                config.build_circuit(problem.fitted.net),
-                problem.fitted,
-                config.build_objective(),
-                n_inits=unit.n_inits,
-                first_init=unit.first_init,
-                n_steps=config.training.steps,
-                optimizer=config.build_optimizer(),
-                gradient=config.build_gradient(),
-                start=config.training.start,
-                prior=problem.prior,
-                seed=config.training.seed,
-                batch_size=config.training.batch_size,
-                stopping=config.build_stopping(),
-                progress=False,
-            )
-        except DivergedError as error:
-            # That none of a chunk is left says nothing of the configuration's other chunks.
-            return error.result
+    part = unit.config.replace({"training.inits": unit.n_inits, "training.ground_truth": None})
+    circuit = part.build_circuit(problem.fitted.net)
+    try:
+        return runs.train_as_described(
+            part, circuit, problem.fitted, first_init=unit.first_init, progress=False
+        )
+    except DivergedError as error:
+        # That none of a chunk is left says nothing of the configuration's other chunks.
+        return error.result
 
 
 class _Problem(NamedTuple):
