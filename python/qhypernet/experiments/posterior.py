@@ -37,6 +37,7 @@ class _Goal:
     share: float
     """Of the starts that must be below ``bound``."""
     bound: float
+    data: tuple[str, ...] = DATA
 
 
 _BOTH = ("tanh", "sign")
@@ -56,6 +57,7 @@ _GOALS = (
     _Goal(
         "sign-symmetric ansatz, 2-5-1 (21 weights)",
         recipes.sign_symmetric, 32, 1500, 5, ("tanh",), (0,), 2, 0.001, 0.99, 0.01,
+        data=("moons",),
     ),
 )  # fmt: skip
 
@@ -121,7 +123,7 @@ def _problems(goal: _Goal, work: Work) -> list[RunConfig]:
             "experiment",
         )
         for activation in goal.activations
-        for data in DATA
+        for data in goal.data
         for seed in seeds
     ]
 
