@@ -38,7 +38,7 @@ class Shots(Experiment):
         """Trains at every number of shots."""
         import pandas as pd
 
-        inits, steps = (4, 60) if work.quick else (6, 300)
+        inits, steps = (4, 60) if work.quick else (4, 200)
         shots = _SHOTS[:2] if work.quick else _SHOTS
         rows, floors = [], {}
         for data in DATA:

@@ -26,7 +26,7 @@ _TASKS: dict[str, dict[str, Any]] = {
     },
 }
 """Both have 17 bits; the first has 13 weights, 1 bit for the activation and 3 that remove units."""
-_DEPTHS = (1, 2, 3, 4, 6)
+_DEPTHS = (1, 2, 4, 6)
 _QUICK_DEPTHS = (1, 4)
 _DISTANCES = {0.01: BLUE, 0.05: ORANGE}
 """Of a success from the best loss, in nats a training point."""
@@ -91,14 +91,14 @@ def _config(task: str, depth: int, work: Work) -> RunConfig:
     content = _TASKS[task] | {
         "circuit": {"ansatz": "brickwork", "layers": depth},
         "objective": {"name": "mle"},
-        "training": {"inits": _inits(work), "steps": 150 if work.quick else 400},
+        "training": {"inits": _inits(work), "steps": 150 if work.quick else 300},
     }
     return RunConfig.parse(content, "experiment")
 
 
 def _inits(work: Work) -> int:
     # States of 17 qubits: fewer starts than elsewhere.
-    return work.inits // 2 if work.quick else 40
+    return work.inits // 2 if work.quick else 24
 
 
 def _rows(task: str, depth: int, run: Run) -> list[dict[str, object]]:
