@@ -65,8 +65,9 @@ def test_the_commands_exist(tmp_path: Path) -> None:
 
 
 def test_links_inside_the_repository_resolve() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), (page, target)
 
 
 def test_the_recipe_of_the_docs_reaches_the_posterior(capsys: pytest.CaptureFixture[str]) -> None:

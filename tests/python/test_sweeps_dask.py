@@ -92,7 +92,12 @@ def test_a_cluster_of_slurm_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     (tmp_path / "bin").mkdir()
     for name, script in (
-        ("sbatch", f'bash "$1" >{tmp_path}/job.log 2>&1 &\necho "Submitted batch job $!"'),
+        # As the real one, it keeps a copy: the script is gone as soon as it returns.
+        (
+            "sbatch",
+            f'cp "$1" {tmp_path}/job.sh\nbash {tmp_path}/job.sh >{tmp_path}/job.log 2>&1 &\n'
+            'echo "Submitted batch job $!"',
+        ),
         ("scancel", 'kill "$@"'),
     ):
         path = tmp_path / "bin" / name
