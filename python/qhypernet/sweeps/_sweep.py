@@ -7,12 +7,14 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qhypernet import _check, storage
+from qhypernet._interrupt import Interrupts
 from qhypernet.sweeps import _engines
 from qhypernet.sweeps._plan import Plan, Unit
 from qhypernet.sweeps._progress import UnitProgress
@@ -146,10 +148,13 @@ def run(
     bar = UnitProgress(progress, len(own), len(own) - len(missing))
     done = len(own) - len(missing)
     try:
-        with bar:
+        # A KeyboardInterrupt in the midst of a process pool's own work can get lost in it.
+        with bar, Interrupts() if dask is None else nullcontext() as interrupts:
             for outcome in _outcomes(missing, workplace, jobs, dask, shard):
                 done += not outcome.error
                 bar.update(outcome.error)
+                if interrupts is not None and interrupts.asked:
+                    raise KeyboardInterrupt
     except KeyboardInterrupt:
         message = f"stopped with {done} of {len(own)} units done; the same call goes on from there"
         raise Interrupted(message) from None
