@@ -63,6 +63,12 @@ class Recipe:
     """If there is one, a circuit on fewer qubits and a table for it, for which objective and
     gradient are the same at the same parameters: :meth:`train` uses them."""
 
+    @property
+    def settings(self) -> str:
+        """All that decides a training but the problem, the number of starts and the seed."""
+        ways = (self.objective, self.objective.weight, self.optimizer, self.n_steps, self.start)
+        return f"{self.circuit.fingerprint} {ways}"
+
     def train(self, **options: Any) -> training.TrainingResult:
         """Trains the circuit.
 

@@ -86,6 +86,11 @@ def test_depth_shows_the_kl_of_each_method_and_what_was_done_is_not_done_again(
     again, said = _run("depth", tmp_path, quick=True)
     assert not said
     assert again.data.equals(frame)
+    # Other settings under the same name are other results.
+    monkeypatch.setitem(depth._METHODS, "ELBO", depth._plain(qh.ELBO(beta=3.0)))
+    other, said = _run("depth", tmp_path, quick=True)
+    assert [line.split(",")[0] for line in said] == ["ELBO", "ELBO"]
+    assert not other.data.equals(frame)
 
 
 def test_shots_stand_beside_the_floor(tmp_path, monkeypatch):

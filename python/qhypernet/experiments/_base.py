@@ -79,9 +79,18 @@ class Work:
         self.seconds += float(clock.read_text())
         return runs.read(folder)
 
-    def cached(self, key: dict[str, object], find: Callable[[], xr.Dataset]) -> xr.Dataset:
-        """What ``find`` gives, kept under everything that decides it."""
-        digest = _digest(json.dumps(key | {"version": _core.__version__}, sort_keys=True))
+    def cached(
+        self, key: dict[str, object], find: Callable[[], xr.Dataset], settings: str = ""
+    ) -> xr.Dataset:
+        """What ``find`` gives, kept under everything that decides it.
+
+        Args:
+            key: What tells it from others, as progress says it.
+            find: Works it out.
+            settings: What decides it besides, and is too long to be said.
+        """
+        whole = key | {"version": _core.__version__, "settings": settings}
+        digest = _digest(json.dumps(whole, sort_keys=True))
         path = self.folder / "runs" / f"{digest}.nc"
         if not path.is_file():
             self.say(", ".join(str(value) for value in key.values()))

@@ -133,13 +133,16 @@ class Depth(Experiment):
 
 
 def _kl(work: Work, label: str, depth: int, inits: int, steps: int) -> xr.Dataset:
+    recipe = _METHODS[label](_problem(work), depth, steps)
+
     def find() -> xr.Dataset:
-        recipe = _METHODS[label](_problem(work), depth, steps)
         history = recipe.train(n_inits=inits, ground_truth=max(1, steps // _LOOKS)).history
         return history[["kl"]]
 
     key: dict[str, object] = {"method": label, "layers": f"{depth} layers"}
-    return work.cached(key | {"starts": inits, "steps": steps, "data": _DATA}, find)
+    return work.cached(
+        key | {"starts": inits, "steps": steps, "data": _DATA}, find, recipe.settings
+    )
 
 
 def _classical(work: Work, name: str, inits: int) -> xr.Dataset:

@@ -135,14 +135,17 @@ def _train(work: Work, goal: _Goal, config: RunConfig) -> xr.Dataset:
     if work.quick:
         inits, layers, steps = 4, 16, 500
 
+    data = config.load_data()
+    problem = Problem(config.build_network(data), data.X_train, data.y_train)
+    recipe = goal.recipe(problem, n_layers=layers, n_steps=steps)
+
     def find() -> xr.Dataset:
-        data = config.load_data()
-        problem = Problem(config.build_network(data), data.X_train, data.y_train)
-        result = goal.recipe(problem, n_layers=layers, n_steps=steps).train(n_inits=inits)
+        result = recipe.train(n_inits=inits)
         exact = exact_posterior(problem.table)
         kl = np.concatenate([exact.kl_from(q) for q in result.distributions()])
         return xr.Dataset({"kl": ("init", kl), "layers": layers, "steps": steps})
 
     key: dict[str, object] = {"goal": goal.title, "data": config.data.source}
     key |= {"data seed": config.data.seed, "activation": list(config.network.activation)}
-    return work.cached(key | {"starts": inits, "layers": layers, "steps": steps}, find)
+    key |= {"starts": inits, "layers": layers, "steps": steps}
+    return work.cached(key, find, recipe.settings)
