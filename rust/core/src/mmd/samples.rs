@@ -3,19 +3,11 @@
 //! The histograms are exact, so nothing depends on the order in which threads fill them, and the
 //! matrix of kernels between samples is never held.
 
-use super::distances::{between, hamming, within};
+use super::distances::{between, within};
 use super::kernel::HammingKernel;
 use super::prior::{mean_embedding, prior_self_similarity};
 use crate::bits::PackedBits;
 use crate::error::{Error, Result};
-use crate::simd::kernel;
-
-use rayon::prelude::*;
-
-/// Rows whose sums one thread takes at a time.
-const BLOCK_ROWS: usize = 64;
-/// Values added side by side.
-const LANES: usize = 4;
 
 /// How a mean over pairs of samples is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,36 +59,6 @@ pub fn mmd2_to_prior(
     let between = embedding.iter().sum::<f64>() / q.len() as f64;
     let value = within / pairs - 2.0 * between + prior_self_similarity(p_plus, kernel);
     Ok(floor(value, estimator))
-}
-
-/// `R_i = sum_{j != i} k(w_i, w_j)` of each row.
-pub fn row_sums(rows: &PackedBits, kernel: &HammingKernel) -> Result<Vec<f64>> {
-    let table = kernel.table(rows.n_bits());
-    let words = rows.words_per_row();
-    let row_sum = |i: usize| {
-        let (before, after) = rows.words().split_at(i * words);
-        let (row, after) = after.split_at(words);
-        sum_over(row, before, &table) + sum_over(row, after, &table)
-    };
-    Ok((0..rows.len()).into_par_iter().with_min_len(BLOCK_ROWS).map(row_sum).collect())
-}
-
-kernel! {
-    /// The sum of a table over the distances between one row and others.
-    fn sum_over(row: &[u64], others: &[u64], table: &[f64]) -> f64 {
-        let [word] = row else {
-            return others.chunks_exact(row.len()).map(|other| table[hamming(row, other)]).sum();
-        };
-        let value = |other: &u64| table[(word ^ other).count_ones() as usize];
-        let (groups, rest) = others.as_chunks::<LANES>();
-        let mut sums = [0.0; LANES];
-        for group in groups {
-            for (sum, other) in sums.iter_mut().zip(group) {
-                *sum += value(other);
-            }
-        }
-        sums.iter().sum::<f64>() + rest.iter().map(value).sum::<f64>()
-    }
 }
 
 /// A biased estimate is not negative; its rounding could be.

@@ -12,7 +12,6 @@ use super::{Evaluation, Objective, Problem};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
-use crate::simd::kernel;
 use crate::state::{Evolution, Program, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
@@ -143,11 +142,11 @@ pub fn estimate(
             linear.iter_mut().zip(&gaps).for_each(|(l, gap)| *l += weight * gap);
             mean(&gaps)
         }
-        Terms::Mmd { embedding, self_similarity, at_distance, .. } => {
+        Terms::Mmd { embedding, self_similarity, attraction: between, .. } => {
             let to_prior: Vec<f64> = drawn.iter().map(|z| embedding.at(*z as usize)).collect();
             linear.iter_mut().zip(&to_prior).for_each(|(l, kp)| *l -= 2.0 * weight * kp);
             let measured: Vec<u32> = drawn.iter().map(|z| tables.outcomes[*z as usize]).collect();
-            row_sums(&measured, at_distance, &mut attraction);
+            attraction = between.sums(&measured);
             attraction.iter().sum::<f64>() / (n_shots * (n_shots - 1.0)) - 2.0 * mean(&to_prior)
                 + self_similarity
         }
@@ -160,40 +159,4 @@ pub fn estimate(
         value - ((linear_sum - l) / (n_shots - 1.0) + 2.0 * weight * others)
     });
     Estimate { expected_cost, divergence, pulls: pulls.collect() }
-}
-
-kernel! {
-    /// `R_i = sum_{j != i} k(w_i, w_j)` from the kernel at each Hamming distance.
-    fn row_sums(outcomes: &[u32], at_distance: &[f64], out: &mut [f64]) {
-        const LANES: usize = 4;
-        // A power of two of entries, by which a distance can be masked instead of checked.
-        let mut table = [0.0; 64];
-        table[..at_distance.len()].copy_from_slice(at_distance);
-        let mut distances = vec![0; outcomes.len()];
-        for (a, out) in outcomes.iter().zip(out) {
-            // First all distances, which the compiler vectorises; then the table, which it cannot.
-            for (d, b) in distances.iter_mut().zip(outcomes) {
-                *d = count_ones(a ^ b);
-            }
-            let mut sums = [0.0; LANES];
-            let (groups, rest) = distances.as_chunks::<LANES>();
-            for group in groups {
-                for (sum, d) in sums.iter_mut().zip(group) {
-                    *sum += table[*d as usize & 63];
-                }
-            }
-            rest.iter().for_each(|d| sums[0] += table[*d as usize & 63]);
-            // The outcome itself is among those at distance 0.
-            *out = sums.iter().sum::<f64>() - table[0];
-        }
-    }
-}
-
-/// The number of set bits, in operations that vectorise to fewer instructions than the built-in one.
-#[inline(always)]
-fn count_ones(x: u32) -> u32 {
-    let pairs = x - (x >> 1 & 0x5555_5555);
-    let nibbles = (pairs & 0x3333_3333) + (pairs >> 2 & 0x3333_3333);
-    let bytes = (nibbles + (nibbles >> 4)) & 0x0f0f_0f0f;
-    bytes.wrapping_mul(0x0101_0101) >> 24
 }

@@ -2,7 +2,7 @@
 
 use super::{Divergence, Problem};
 use crate::circuit::LinearMap;
-use crate::mmd::{HammingKernel, kernel_eigenvalues, prior_self_similarity};
+use crate::mmd::{Attraction, HammingKernel, kernel_eigenvalues, prior_self_similarity};
 
 /// A function of the outcome: a constant and what varies about it, if anything does.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub enum Terms {
         /// The eigenvalue of K that the parity of each set of bits has: q'Kq is the sum of these
         /// times the squared mean parities.
         eigenvalues: Vec<f64>,
-        /// The kernel at each Hamming distance.
-        at_distance: Vec<f64>,
+        /// Between outcomes that were measured.
+        attraction: Attraction,
     },
 }
 
@@ -86,7 +86,7 @@ impl Tables {
                     embedding: Function::new(relabelled(&embedding(kernel, problem.p_plus())), n),
                     self_similarity: prior_self_similarity(problem.p_plus(), kernel),
                     eigenvalues,
-                    at_distance: kernel.table(n),
+                    attraction: Attraction::new(kernel, n),
                 }
             }
         };
