@@ -494,6 +494,18 @@ def test_a_way_to_work_that_there_is_not(options: dict[str, object], message: st
     assert not Path("o").exists()
 
 
+def test_a_sweep_is_simulated() -> None:
+    with pytest.raises(ValueError, match="hardware: expected none: a sweep is simulated"):
+        qh.sweep(QUICK | {"hardware": {"backend": "aer"}}, "o", jobs=1)
+    assert not Path("o").exists()
+
+
+def test_this_process_has_its_threads_back(restored_threads: None) -> None:
+    qh.set_num_threads(2)
+    qh.sweep(QUICK, "o", jobs=1, threads=3)
+    assert qh.num_threads() == 2
+
+
 def test_folders_of_something_else_are_left_alone(serial: Sweep) -> None:
     before = files(serial)
     other = QUICK | {"sweep": SWEEP | {"objective.weight": [1, 3]}}

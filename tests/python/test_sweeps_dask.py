@@ -112,6 +112,21 @@ def test_a_cluster_of_slurm_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert files(sweep) == files(qh.sweep(small, "s", jobs=1))
 
 
+def test_workers_take_as_many_threads_as_tasks(tmp_path: Path, restored_threads: None) -> None:
+    """A worker in this process shows which."""
+    import distributed
+
+    small = DESCRIPTION | {"sweep": {"training.seed": [0], "chunk": 2}}
+    options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options, threads_per_worker=3) as cluster:
+        address = cluster.scheduler_address
+        qh.set_num_threads(1)
+        qh.sweep(small, "a", dask=address)
+        assert qh.num_threads() == 3
+        qh.sweep(small, "b", dask=address, threads=2)
+        assert qh.num_threads() == 2
+
+
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_engines, "_SECONDS_TO_CONNECT", 1)
     for address in ("tcp://127.0.0.1:9", "nowhere.json"):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qhypernet import storage
+from qhypernet import storage, threads
 from qhypernet.sweeps._plan import Unit
 from qhypernet.sweeps._unit import Outcome, Workplace, work
 
@@ -30,12 +30,17 @@ _ATTEMPTS = 5
 
 
 def serial(units: Sequence[Unit], workplace: Workplace) -> Iterator[Outcome]:
-    """One after the other in this process."""
+    """One after the other in this process, whose number of threads is then what it was."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"):
-        for unit in units:
-            yield work(unit, workplace)
+    before = threads.num_threads()
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            for unit in units:
+                yield work(unit, workplace)
+    finally:
+        if workplace.threads is not None:
+            threads.set_num_threads(before)
 
 
 def local(units: Sequence[Unit], workplace: Workplace, jobs: int) -> Iterator[Outcome]:
@@ -121,7 +126,11 @@ def _submitted(client: Client, units: Sequence[Unit], workplace: Workplace) -> I
 
 
 def _at_dask(unit: Unit, workplace: Workplace) -> Outcome:
-    """A unit on a worker of a cluster."""
+    """A unit on a worker of a cluster, on as many threads as the worker has tasks at a time."""
+    import distributed
+
+    if workplace.threads is None:
+        workplace = replace(workplace, threads=distributed.get_worker().state.nthreads)
     return work(unit, workplace, _write)
 
 

@@ -86,6 +86,8 @@ class Plan:
         if not isinstance(table, Mapping):
             raise ValueError(f"{where}: expected a table [sweep] with the values to go through")
         base = RunConfig.parse(rest, where)
+        if base.hardware is not None:
+            raise ValueError(f"{where}: hardware: expected none: a sweep is simulated")
         options = {name: table[name] for name in Options.model_fields if name in table}
         try:
             checked = Options.model_validate(options)

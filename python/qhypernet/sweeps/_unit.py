@@ -175,10 +175,15 @@ def _problem(config: RunConfig, base: Path, digest: str) -> _Problem:
     return _Problem(data, fitted, prior, exact_posterior(fitted.table, prior))
 
 
-@functools.lru_cache(maxsize=1)
 def _settle(n_threads: int) -> None:
     """Makes a worker's process use so many threads, and BLAS one."""
+    if threads.num_threads() != n_threads:
+        threads.set_num_threads(n_threads)
+    _settle_blas()
+
+
+@functools.cache
+def _settle_blas() -> None:
     from threadpoolctl import threadpool_limits
 
-    threads.set_num_threads(n_threads)
     threadpool_limits(1, user_api="blas")
