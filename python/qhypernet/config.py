@@ -104,12 +104,20 @@ Activations = Annotated[
 ]
 
 
+def _listed(value: object) -> object:
+    """One number for a list of one: so it can be a range, too."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value,) if is_number else value
+
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed)]
+Bandwidths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_listed)]
+
+
 class NetworkConfig(Section):
     """The binary network; inputs and outputs follow from the data."""
 
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), description="Hidden units a layer."
-    )
+    hidden: Widths = Field(default=(), description="Hidden units a layer.")
     activation: Activations = Field(
         default=("sign",), description="Of the hidden units; of 2 or 4, bits choose one a layer."
     )
@@ -154,7 +162,7 @@ class ObjectiveConfig(Section):
         default=None,
         description="The divergence's weight: if not given 30 for SELBO and 1 for others.",
     )
-    bandwidths: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+    bandwidths: Bandwidths | None = Field(
         default=None,
         description="Of the kernel of SELBO, root_mmd and ksd; sqrt(n/2) if not given.",
     )

@@ -153,6 +153,23 @@ def test_the_best_is_written_where_training_takes_it(
     assert call("train", "--config", "s/best.toml", "--out", "r", monkeypatch=monkeypatch) == 0
 
 
+def test_one_number_stands_for_a_list_of_one() -> None:
+    ranges = {
+        "objective.bandwidths": {"low": 0.5, "high": 4.0, "log": True},
+        "network.hidden": {"low": 1, "high": 3},
+    }
+    study = qh.tune(description(ranges=ranges, known=[{"network.hidden": 3}]), "s")
+    assert study.values(study.trials[0])["network.hidden"] == 3
+    for trial in study.trials:
+        run = study.description(trial)
+        assert run.network.hidden == (trial.params["network.hidden"],)
+        assert run.objective.bandwidths == (trial.params["objective.bandwidths"],)
+        assert isinstance(trial.params["network.hidden"], int)
+    assert len({trial.params["objective.bandwidths"] for trial in study.trials}) == 3
+    best = RunConfig.parse(tomllib.loads(Path("s/best.toml").read_text()), "best")
+    assert best == study.description(study.best[0])
+
+
 def test_of_several_metrics_all_compromises_are_written() -> None:
     content = description(
         trials=8,
@@ -412,7 +429,23 @@ RANGES = "tune.ranges"
         ({"tune.validation": 0.001}, "splits 40 rows into"),
         ({"tune.known": [{"objective.weigth": 3}]}, "tune.known: .* 'objective.weigth' .did you"),
         ({"tune.known": [{"objective.weight": 3000}]}, "expected 1.0 to 1000.0, got 3000"),
+        (
+            {
+                RANGES: {"training.steps": {"low": 2, "high": 8, "step": 2}},
+                "tune.known": [{"training.steps": 5}],
+            },
+            "tune.known, training.steps: expected 2 and steps of 2, got 5",
+        ),
         ({"tune.wieght": 3}, "tune.wieght: no such field"),
+        (
+            {RANGES: {"training.steps": {"low": 2, "high": 9, "step": 3.5}}},
+            "tune.ranges, training.steps: expected a whole step, got 3.5",
+        ),
+        (
+            {RANGES: {"training.steps": {"low": 2, "high": 9, "step": 2}}},
+            "expected a step that leads from low to high, got 2",
+        ),
+        ({"hardware.backend": "aer"}, "hardware: expected none: trials are simulated"),
         ({"network.hidden": [40]}, "network: expected at most 30 binary weights"),
         ({"data.source": "mons"}, "did you mean 'moons'"),
     ],

@@ -46,6 +46,8 @@ class Range(Section):
             raise ValueError(f"expected low above 0 with log, got {self.low}")
         if self.step is not None and (self.log or not 0 < self.step <= self.high - self.low):
             raise ValueError(f"expected a step up to high - low, without log, got {self.step}")
+        if self.step is not None and not _is_multiple(self.high - self.low, self.step):
+            raise ValueError(f"expected a step that leads from low to high, got {self.step}")
         return self
 
     @property
@@ -75,9 +77,16 @@ class Range(Section):
         assert self.low is not None
         assert self.high is not None
         number = _check.number(name, value)
-        if self.low <= number <= self.high:
-            return value
-        raise ValueError(f"{name}: expected {self.low} to {self.high}, got {value!r}")
+        if not self.low <= number <= self.high:
+            raise ValueError(f"{name}: expected {self.low} to {self.high}, got {value!r}")
+        if self.step is not None and not _is_multiple(number - self.low, self.step):
+            raise ValueError(f"{name}: expected {self.low} and steps of {self.step}, got {value!r}")
+        return value
+
+
+def _is_multiple(distance: float, step: float) -> bool:
+    steps = distance / step
+    return math.isclose(steps, round(steps), abs_tol=1e-9)
 
 
 def _label(value: Any) -> Any:
@@ -179,6 +188,8 @@ class TuneConfig(RunConfig):
         Raises:
             ValueError: Names the field.
         """
+        if self.hardware is not None:
+            raise ValueError("hardware: expected none: trials are simulated")
         tune, run = self.tune, self.run()
         for name, values in tune.ranges.items():
             for fixed, reason in _FIXED.items():
@@ -186,6 +197,8 @@ class TuneConfig(RunConfig):
                     raise ValueError(f"tune.ranges: expected no {name}: {reason}")
             for value in values.ends:
                 _at(f"tune.ranges, {name}", run, {name: value})
+            if values.step is not None and values.step % 1 and self.is_whole(name):
+                raise ValueError(f"tune.ranges, {name}: expected a whole step, got {values.step:g}")
         for known in tune.known:
             for name, value in known.items():
                 if name not in tune.ranges:
@@ -239,7 +252,8 @@ class TuneConfig(RunConfig):
     def is_whole(self, name: str) -> bool:
         """Whether a range that is an interval is one of whole numbers."""
         low = self.tune.ranges[name].low
-        return isinstance(self.run().replace({name: low}).value(name), int)
+        value = self.run().replace({name: low}).value(name)
+        return isinstance(value[0] if isinstance(value, tuple) else value, int)
 
 
 def _at(where: str, run: RunConfig, values: dict[str, Any]) -> RunConfig:
