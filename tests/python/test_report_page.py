@@ -105,6 +105,12 @@ def test_images_carry_caption_and_size() -> None:
     assert classes == ["wide", None]
 
 
+def test_a_figure_too_broad_for_half_the_page_has_a_row_for_itself() -> None:
+    figures = [("Six panels", Figure(figsize=(10.5, 6.1))), ("One", Figure(figsize=(5.2, 3.6)))]
+    page = Page(render_page("Moons", "SELBO", [Section("Figures", figures=figures)], "version 1"))
+    assert [a.get("class") for a in page.attributes_of("figure")] == ["wide", None]
+
+
 def test_ids_are_unique() -> None:
     ids = Counter(a["id"] for _, a in Page(full_page()).tags if "id" in a)
     assert ids

@@ -146,20 +146,24 @@ def _table(study: Study) -> Table:
         box=SIMPLE_HEAD,
     )
     table.add_column("trial", justify="right")
-    for name in study.config.tune.ranges:
-        table.add_column(name, justify="right", overflow="fold")
     for name in metrics:
         table.add_column(name, justify="right", no_wrap=True)
         table.add_column("exact", justify="right", no_wrap=True)
+    table.add_column("settings", overflow="fold")
     for trial in best[:_MOST_SHOWN]:
-        cells = [str(trial.number), *(f"{v:.4g}" if isinstance(v, float) else str(v)
-                                      for v in study.values(trial).values())]  # fmt: skip
         scores = trial.user_attrs[SCORES]
+        cells = [str(trial.number)]
         for name in metrics:
             cells.append(f"{scores['mean'][name]:.4g} ± {scores['spread'][name]:.2g}")
             exact = scores["exact"].get(name)
             cells.append("-" if exact is None else f"{exact:.4g}")
-        table.add_row(*cells)
+        # One a line: a column each would not fit.
+        settings = study.values(trial).items()
+        table.add_row(*cells, "\n".join(f"{name} = {_text(value)}" for name, value in settings))
     if len(best) > _MOST_SHOWN:
         table.caption = f"and {len(best) - _MOST_SHOWN} more"
     return table
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[+\-\u2212]?[\d.]+(e[+-]?\d+)?( ?(±|\+-) ?[\d.]+(e[+-]?\d+)?)? ?%?")
 _NO_VALUE = {"", "-", "\u2013", "\u2014", "n/a", "inf", "-inf", "nan"}
 
-# A figure at least this many times as wide as high gets a row of the page for itself.
-_WIDE = 1.8
+# A figure at least this many times as wide as high, or wider than so many inches, gets a row of the
+# page for itself: shrunk to half of it, its letters could not be read.
+_WIDE, _BROAD = 1.8, 7.0
 
 # A figure's 10-point letters then come out slightly smaller than the page's text.
 PIXELS_PER_INCH = 100
@@ -137,7 +138,7 @@ def _size(figure: Figure) -> tuple[int, int]:
 
 def _is_wide(figure: Figure) -> bool:
     width, height = figure.get_size_inches()
-    return bool(width >= _WIDE * height)
+    return bool(width >= _WIDE * height or width > _BROAD)
 
 
 @cache

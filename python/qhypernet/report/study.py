@@ -111,12 +111,12 @@ def _best(study: Study) -> Section:
         mean, spread = (trial.user_attrs[SCORES][key] for key in ("mean", "spread"))
         rows.append(
             [str(trial.number)]
-            + [_text(study.values(trial).get(name)) for name in tune.ranges]
             + [f"{mean[name]:.4g} ± {spread[name]:.2g}" for name in tune.metrics]
+            + [_text(study.values(trial).get(name)) for name in tune.ranges]
         )
     truth = best[0].user_attrs[SCORES]["exact"]
     exact = [_text(truth.get(name)) for name in tune.metrics]
-    rows.append(["exact posterior", *("-" for _ in tune.ranges), *exact])
+    rows.append(["exact posterior", *exact, *("-" for _ in tune.ranges)])
     more = f" {len(best) - _MOST_SHOWN} more are not shown." if len(best) > _MOST_SHOWN else ""
     text = (
         "Mean and standard deviation over starts on the validation part, which the settings were "
@@ -125,7 +125,7 @@ def _best(study: Study) -> Section:
     )
     if len(tune.metrics) > 1:
         text += " No other trial is better than one of these in every metric."
-    return Section("The best", text, table=Table(["trial", *tune.ranges, *tune.metrics], rows))
+    return Section("The best", text, table=Table(["trial", *tune.metrics, *tune.ranges], rows))
 
 
 def _text(value: Any) -> str:
