@@ -12,14 +12,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import psycopg
 import pytest
 import tomli_w
 from optuna.trial import FrozenTrial, TrialState
 
 import qhypernet as qh
+from qhypernet.tuning import _storage
 
 DESCRIPTION = {
     "data": {"source": "moons", "n_samples": 40},
@@ -69,12 +73,26 @@ def address() -> Iterator[str]:
         cwd=folder,
         **as_user,
     )
+    address = f"postgresql://tuner@127.0.0.1:{port}/postgres"
     try:
-        yield f"postgresql://tuner@127.0.0.1:{port}/postgres"
+        deadline = time.monotonic() + 60
+        while not answers(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield address
     finally:
         server.send_signal(signal.SIGINT)  # A fast shutdown.
         server.wait(30)
         shutil.rmtree(folder)
+
+
+def answers(address: str) -> bool:
+    """Whether a server takes connections."""
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def worker(address: str, folder: str) -> subprocess.Popen[bytes]:
@@ -112,6 +130,7 @@ def test_processes_share_a_study_and_one_that_is_killed_comes_back(
         assert time.monotonic() < deadline
     while not (left := under_way(address, "there")):
         assert time.monotonic() < deadline
+        assert killed.poll() is None
     killed.kill()
     killed.communicate()
     for process in (staying, worker(address, "there")):
@@ -131,6 +150,22 @@ def test_processes_share_a_study_and_one_that_is_killed_comes_back(
         assert trial.params.items() <= by_number[trial.number].params.items()
     assert Path("here/best.toml").read_text() == Path("there/best.toml").read_text()
     assert not list(Path("here").glob("journal*"))
+
+
+def test_processes_that_begin_at_once_make_the_tables_together(address: str) -> None:
+    """A database is empty only once, and those who find it so run into each other."""
+    server, _, _ = address.rpartition("/")
+    for name in ("first", "second", "third"):
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        with ThreadPoolExecutor(6) as pool:
+            ready = Barrier(6)
+
+            def connect(_: int, ready: Barrier = ready, name: str = name) -> list[Any]:
+                ready.wait()
+                return _storage.connect(Path(), f"{server}/{name}").get_all_studies()
+
+            assert list(pool.map(connect, range(6))) == [[]] * 6
 
 
 def test_a_name_in_a_database_belongs_to_one_search_space(

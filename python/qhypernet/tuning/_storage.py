@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ _JOURNAL, _LOCK = "journal.log", ".lock"
 FILES = {_JOURNAL, _LOCK}
 WORKER = "worker"
 """What a trial says about who runs it, so that it can be put back."""
+
+_ATTEMPTS, _SECONDS_BETWEEN = 20, 0.1
+"""To find the tables that others are making."""
 
 _DRIVERS = {
     "postgresql": ("postgresql+psycopg", "psycopg", "postgresql"),
@@ -66,16 +70,21 @@ def connect(folder: Path, url: str | None) -> BaseStorage:
 
 def _tables(url: str) -> RDBStorage:
     """A database with Optuna's tables in it."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.exc import DBAPIError, IntegrityError
     from sqlalchemy.pool import NullPool
 
     # Nothing stays connected during a trial: a database has fewer places than a cluster workers.
     options = {"poolclass": NullPool}
-    try:
-        return RDBStorage(url, engine_kwargs=options)
-    except (IntegrityError, ProgrammingError):
-        # Another process has made the tables between our look and our making them.
-        return RDBStorage(url, engine_kwargs=options)
+    for _ in range(_ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except DBAPIError as error:
+            # Another process has made one of them between our look and our making it: once for
+            # each step of the way, for each process.
+            if not (isinstance(error, IntegrityError) or "already exists" in str(error.orig)):
+                raise
+        time.sleep(_SECONDS_BETWEEN)
+    return RDBStorage(url, engine_kwargs=options)
 
 
 @contextmanager
