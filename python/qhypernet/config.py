@@ -446,4 +446,5 @@ def _explain(section: type[BaseModel], error: Any) -> str:
         known = section.model_fields
         return f"{name}: no such field{_check.near(place[-1], known)}; there are {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{name}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+    got = "" if ", got " in message else f", got {error['input']!r}"
+    return f"{name}: {message[0].lower()}{message[1:]}{got}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from qhypernet.training import Interrupted
 from qhypernet.tuning import _samplers, _storage, _study
@@ -121,6 +121,7 @@ def _loop(study: Study, storage: BaseStorage, evaluate: Evaluator, progress: boo
     """Trials until there are enough, with those of other processes."""
     n_trials = _length(study.config)
     found = _samplers.distributions(study.config)
+    written: list[int] = []
     with StudyProgress(progress, n_trials, len(study.trials)) as bar:
         while _begun(study) < n_trials:
             trial = study.optuna.ask(found)
@@ -129,7 +130,11 @@ def _loop(study: Study, storage: BaseStorage, evaluate: Evaluator, progress: boo
             except KeyboardInterrupt:
                 _storage.put_back(storage, trial._trial_id)
                 raise
-            bar.update(len(study.trials), _best(study))
+            best = study.best
+            bar.update(len(study.trials), _best(study.config, best))
+            if [trial.number for trial in best] != written:
+                written = [trial.number for trial in best]
+                study.write_best()
 
 
 def _begun(study: Study) -> int:
@@ -163,11 +168,10 @@ def _finish(study: Study, trial: optuna.Trial, evaluate: Evaluator) -> None:
         study.optuna.tell(trial, values)
 
 
-def _best(study: Study) -> str:
-    best = study.best
+def _best(config: TuneConfig, best: Sequence[FrozenTrial]) -> str:
     if len(best) != 1:
         return f"{len(best)} best" if best else ""
-    values = zip(study.config.tune.metrics, best[0].values, strict=True)
+    values = zip(config.tune.metrics, best[0].values, strict=True)
     return "best " + ", ".join(f"{name} {value:.4g}" for name, value in values)
 
 
