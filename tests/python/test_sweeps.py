@@ -385,9 +385,16 @@ def test_the_command_from_a_file_to_a_page(
     assert call(*argv, monkeypatch=monkeypatch) == 0
     page = Path("page.html").read_text()
     assert "10-90 % of brier" in page
+    table = page[page.index("Best configurations") :]
+    assert table.count("<tr") == 3  # A heading and two weights: a lucky seed is no configuration.
+    assert "over initialisations and data.seed" in table
+    values = qh.read_sweep(folder).table().groupby("objective.weight")["brier"].median()
+    assert f"{values.min():.4f}" in table[: table.index(f"{values.max():.4f}")]
     assert "Over objective.weight" in page
     assert "Over data.seed" not in page  # Seeds are part of the spread.
     capsys.readouterr()
+    assert call("report", str(folder), monkeypatch=monkeypatch) == 1
+    assert re.search(r"got the sweep .*; use qhypernet sweep report", capsys.readouterr().err)
     assert call("sweep", "--help", monkeypatch=monkeypatch) == 0
     out = capsys.readouterr().out
     for name in ("run", "status", "collect", "report"):

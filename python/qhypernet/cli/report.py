@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from qhypernet import runs
+from qhypernet.sweeps import is_sweep
 from qhypernet.tuning import is_study, read_study
 
 
@@ -32,6 +33,10 @@ def report(
     matters.
     """
     path = out or folder / "report.html"
+    if is_sweep(folder):
+        raise ValueError(
+            f"folder: expected a run or a study, got the sweep {folder}; use qhypernet sweep report"
+        )
     if is_study(folder):
         from qhypernet.report.study import write_study_report
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qhypernet.sweeps._plan import Plan
     from qhypernet.sweeps._sweep import Sweep
 
-__all__ = ["read_sweep", "sweep"]
+__all__ = ["INDEX", "is_sweep", "read_sweep", "sweep"]
+
+INDEX = "units.json"
+"""The list of units in a sweep's folder."""
 
 
 def sweep(
@@ -86,3 +90,8 @@ def read_sweep(folder: str | os.PathLike[str]) -> Sweep:
     from qhypernet.sweeps import _sweep
 
     return _sweep.read(folder)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder holds a sweep."""
+    return (folder / INDEX).is_file()

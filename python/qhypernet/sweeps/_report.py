@@ -89,29 +89,27 @@ def _best(
     sweep: Sweep, trained: xr.DataArray, exact: xr.DataArray, metrics: Sequence[str]
 ) -> Section:
     by = "kl" if "kl" in metrics else metrics[0]
-    values = trained.sel(metric=by)
-    order = values.median("init").values.ravel()
+    axes = [name for name in sweep.plan.axes if name not in _SEEDS] or list(sweep.plan.axes)
+    seeds = [name for name in sweep.plan.axes if name not in axes]
+    order = trained.sel(metric=by).median(["init", *seeds]).values
     sign = -1 if "accuracy" in by else 1
-    places = [i for i in np.argsort(sign * order) if np.isfinite(order[i])][:_BEST]
+    best = [i for i in np.argsort(sign * order, axis=None) if np.isfinite(order.flat[i])][:_BEST]
     rows = []
-    for index in places:
-        place = np.unravel_index(index, sweep.plan.shape)
-        at = dict(zip(sweep.plan.axes, map(int, place), strict=True))
-        labels = [str(trained[name].values[i]) for name, i in at.items()]
-        cells = []
+    for index in best:
+        at = dict(zip(axes, map(int, np.unravel_index(index, order.shape)), strict=True))
+        cells = [str(trained[name].values[i]) for name, i in at.items()]
         for metric in metrics:
-            low, median, high = np.nanquantile(
-                trained.sel(metric=metric).isel(at).values, (0.1, 0.5, 0.9)
-            )
-            truth = float(exact.sel(metric=metric).isel(at))
+            values = trained.sel(metric=metric).isel(at).values
+            low, median, high = np.nanquantile(values, (0.1, 0.5, 0.9))
+            truth = float(exact.sel(metric=metric).isel(at).median())
             cells += [f"{median:.4f}", f"{low:.4f} to {high:.4f}", f"{truth:.4f}"]
-        rows.append([*labels, *cells])
+        rows.append(cells)
     columns = [f(m) for m in metrics for f in ("{}".format, "10-90 % of {}".format, _of_exact)]
     text = (
-        f"By the median of {by} over the initialisations. The test part has chosen here: to pick "
-        "settings, tune on a validation part (qhypernet tune)."
+        f"By the median of {by} over {' and '.join(['initialisations', *seeds])}. The test part "
+        "has chosen here: to pick settings, tune on a validation part (qhypernet tune)."
     )
-    return Section("Best configurations", text, table=Table([*sweep.plan.axes, *columns], rows))
+    return Section("Best configurations", text, table=Table([*axes, *columns], rows))
 
 
 def _of_exact(metric: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qhypernet import _check, storage
 from qhypernet._interrupt import Interrupts
-from qhypernet.sweeps import _engines
+from qhypernet.sweeps import INDEX, _engines, is_sweep
 from qhypernet.sweeps._plan import Plan, Unit
 from qhypernet.sweeps._progress import UnitProgress
 from qhypernet.sweeps._unit import Workplace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-_PLAN, _INDEX = "sweep.toml", "units.json"
+_PLAN = "sweep.toml"
 _RECENT = 600.0
 """Seconds without a new result after which nobody seems to be at work."""
 
@@ -68,7 +68,7 @@ class Sweep:
     @cached_property
     def entries(self) -> list[Entry]:
         """All units, in the order of the axes."""
-        rows = json.loads((self.folder / _INDEX).read_text())
+        rows = json.loads((self.folder / INDEX).read_text())
         return [Entry(row[0], tuple(row[1]), *row[2:]) for row in rows]
 
     def file(self, entry: Entry) -> Path:
@@ -166,7 +166,7 @@ def run(
 def read(folder: str | os.PathLike[str]) -> Sweep:
     """What :func:`qhypernet.read_sweep` does."""
     path = Path(folder)
-    if not (path / _INDEX).is_file():
+    if not is_sweep(path):
         hint = "the folder holds no sweep" if path.is_dir() else "there is no such folder"
         raise ValueError(f"sweep: expected the folder of a sweep, got {folder}: {hint}")
     return Sweep(path, Plan.of_toml((path / _PLAN).read_text(), str(path / _PLAN)))
@@ -238,7 +238,7 @@ def _difference(ours: Plan, theirs: Plan) -> str:
 def _claim(folder: Path, plan: Plan, units: Sequence[Unit]) -> Sweep:
     """Writes what the folder is for; machines that share it write the same."""
     index = json.dumps([[u.name, u.place, u.first_init, u.n_inits, u.n_params] for u in units])
-    path = folder / _INDEX
+    path = folder / INDEX
     if path.is_file():
         if path.read_text() != index:
             raise ValueError(
