@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from qhypernet import (
     ansatz,
     baselines,
+    callbacks,
     datasets,
     evaluation,
     export,
@@ -108,6 +109,7 @@ __all__ = [
     "ansatz",
     "baselines",
     "best_network",
+    "callbacks",
     "datasets",
     "evaluation",
     "exact_posterior",

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, _core, schedules, starts, storage
+from qhypernet._callbacks import Together
 from qhypernet._interrupt import Interrupts
 from qhypernet._minibatches import minibatch_table
 from qhypernet._progress import TrainingProgress
+from qhypernet._step import TrainingStep
 from qhypernet._truth import DISTANCES, GroundTruth
 from qhypernet.circuits import Circuit
 from qhypernet.gradients import Evaluation, Gradient
@@ -40,28 +41,6 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop; the message says what was saved and how to go on."""
 
 
-@dataclass(frozen=True)
-class TrainingStep:
-    """What a callback is shown after each step; its arrays are not to be written to."""
-
-    step: int
-    """Updates so far, from 1."""
-    n_steps: int
-    params: NDArray[np.float64]
-    """Angles after the update, shape (n_inits, P)."""
-    objective: NDArray[np.float64]
-    """The objective before the update, nats, shape (n_inits,)."""
-    expected_nll: NDArray[np.float64]
-    """Its first part, shape (n_inits,)."""
-    regularizer: NDArray[np.float64]
-    """Its second part, with its weight, shape (n_inits,)."""
-    gradient_norm: NDArray[np.float64]
-    """Euclidean norm of its gradient, shape (n_inits,)."""
-
-
-Callback = Callable[[TrainingStep], object]
-
-
 @dataclass
 class Loop:
     """A training: what it was asked for, and how far it has come."""
@@ -81,6 +60,7 @@ class Loop:
     batch_size: int | None
     stopping: EarlyStopping | None
     ground_truth: int | None
+    data: dict[str, Problem]
 
     def __post_init__(self) -> None:
         shape = (self.n_inits, self.circuit.n_params)
@@ -107,9 +87,7 @@ class Loop:
         self.seconds = 0.0
         self.done = 0
 
-    def run(
-        self, progress: bool | None, checkpoint: Path | None, callback: Callback | None
-    ) -> None:
+    def run(self, progress: bool | None, checkpoint: Path | None, callbacks: Together) -> None:
         """Runs the steps that are left."""
         if checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint)
@@ -120,7 +98,7 @@ class Loop:
         enough = False
         # Overflow is looked for after each step, and reported with it.
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with Interrupts() as interrupts, bar, quiet:
+        with Interrupts() as interrupts, bar, quiet, callbacks:
             while self.done < self.n_steps and not (enough or self._at_rest().all()):
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
@@ -132,7 +110,7 @@ class Loop:
                     self.params = self._result()
                     return
                 bar.update(self.history[self.done - 1, 0, ~self.failed])
-                enough = callback is not None and callback(self._shown()) is True
+                enough = bool(callbacks) and callbacks(self._shown())
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
                 due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
@@ -253,7 +231,21 @@ class Loop:
         return self.descent.result(self.params)
 
     def _shown(self) -> TrainingStep:
-        return TrainingStep(self.done, self.n_steps, self.params, *self.history[self.done - 1])
+        rate = self.optimizer.rate
+        objective, expected_nll, regularizer, gradient_norm = self.history[self.done - 1]
+        return TrainingStep(
+            step=self.done,
+            n_steps=self.n_steps,
+            params=self.params,
+            objective=objective,
+            expected_nll=expected_nll,
+            regularizer=regularizer,
+            gradient_norm=gradient_norm,
+            weight=schedules.at(self.objective.weight, self.done - 1, self.n_steps),
+            learning_rate=None if rate is None else schedules.at(rate, self.done - 1, self.n_steps),
+            circuit=self.circuit,
+            data=self.data,
+        )
 
     def _labelled_history(self) -> dict[str, Any]:
         """What is known of the steps that are done: dims and values."""

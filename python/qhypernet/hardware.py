@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,11 +136,12 @@ def train(
     *,
     budget: Budget | None = None,
     wait: float | None = None,
+    logs: Iterable[str] = (),
     progress: bool | None = None,
     service: Service | None = None,
 ) -> Run:
     """Trains on a device into a folder, going on where an earlier attempt stopped, and evaluates
-    there what it trained.
+    there what it trained; with ``logs`` as :func:`qhypernet.runs.execute` has them.
 
     Raises:
         ValueError: What cannot be run; nothing is submitted and nothing written.
@@ -154,7 +155,7 @@ def train(
         ledger = Ledger(source, folder / _JOBS, budget)
         if ledger.folder.is_dir():
             ledger.hold()
-        run = runs.execute(config, folder, sampler=ledger, progress=progress)
+        run = runs.execute(config, folder, sampler=ledger, logs=logs, progress=progress)
         if evaluation_path(folder, hardware).is_file():
             return run
         evaluate(run, hardware, ledger)

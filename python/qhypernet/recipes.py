@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhypernet import _check, ansatz, training
+from qhypernet._callbacks import Together, parts
 from qhypernet._symmetry import quotient
 from qhypernet.circuits import Circuit
 from qhypernet.objectives import ELBO, Objective
@@ -74,9 +75,11 @@ class Recipe:
 
         Args:
             **options: What the recipe leaves open of :func:`qhypernet.train`: ``n_inits``,
-                ``seed``, ``ground_truth``, ``checkpoint``...
+                ``seed``, ``ground_truth``, ``callback``, ``checkpoint``...
         """
         circuit, table = self.smaller or (self.circuit, self.problem)
+        data = parts(self.circuit, self.problem, options.pop("validation", None))
+        shown = Together(options.pop("callback", None), circuit=self.circuit, data=data)
         result = training.train(
             circuit,
             table,
@@ -84,6 +87,7 @@ class Recipe:
             optimizer=self.optimizer,
             n_steps=self.n_steps,
             start=self.start,
+            callback=shown,
             **options,
         )
         return replace(result, circuit=self.circuit)

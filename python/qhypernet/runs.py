@@ -6,7 +6,7 @@ import json
 import platform
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qhypernet import _core, storage
+from qhypernet import _check, _core, callbacks, storage
+from qhypernet._callbacks import Together
+from qhypernet._step import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.config import RunConfig
 from qhypernet.datasets import Dataset
@@ -24,13 +26,18 @@ from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, exact_posterior
 from qhypernet.problems import Problem
 from qhypernet.samplers import Sampler
-from qhypernet.training import Callback, TrainingResult, train
+from qhypernet.training import TrainingResult, train
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _CONFIG, _RESULT, _CHECKPOINT = "config.toml", "result.nc", "checkpoint.nc"
 _ARRAYS = ("X_train", "y_train", "X_test", "y_test")
+_LOGS: dict[str, tuple[str, Callable[[Path], Callback]]] = {
+    "jsonl": ("log.jsonl", callbacks.JSONLines),
+    "tensorboard": ("tensorboard", callbacks.TensorBoard),
+}
+"""Names in a run's folder, and what writes there."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +99,21 @@ def execute(
     folder: Path,
     *,
     sampler: Sampler | None = None,
+    logs: Iterable[str] = (),
     progress: bool | None = None,
 ) -> Run:
     """Trains what ``config`` describes into ``folder``, going on where an earlier attempt stopped.
 
     A folder that already holds this run's result is read, not run again. A run on hardware takes
-    its samples from ``sampler``.
+    its samples from ``sampler``. ``logs`` are of "jsonl" and "tensorboard", with metrics on the
+    training and the test part; those that an earlier attempt began are gone on with.
 
     Raises:
         ValueError: The folder holds something else, or the description does not fit the data.
         MemoryError: The simulation does not fit.
         Interrupted: Ctrl-C; the same call goes on from the step that was finished.
     """
+    asked = [_check.choice("log", name, _LOGS) for name in logs]
     _claim(folder, config)
     data = config.load_data()
     if is_done(folder):
@@ -115,6 +125,9 @@ def execute(
     prior = config.build_prior(net)
     check(config, net)
     problem = Problem(net, data.X_train, data.y_train)
+    begun = [name for name, (file, _) in _LOGS.items() if (folder / file).exists()]
+    written = [kind(folder / file) for name, (file, kind) in _LOGS.items() if name in asked + begun]
+    parts = {"train": problem, "test": Problem(net, data.X_test, data.y_test)} if written else {}
     with _claimed(folder, config):
         trained = train_as_described(
             config,
@@ -123,6 +136,7 @@ def execute(
             sampler=sampler,
             progress=progress,
             checkpoint=folder / _CHECKPOINT,
+            callback=Together(written, data=parts),
         )
     posterior = exact_posterior(problem.table, prior)
     metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
@@ -268,7 +282,8 @@ def _claim(folder: Path, config: RunConfig) -> None:
         raise ValueError(f"out: expected a folder, got {folder}, which is a file")
     stored = stored_config(folder)
     if stored is None:
-        if folder.is_dir() and any(folder.iterdir()):
+        files = {file for file, _ in _LOGS.values()}
+        if folder.is_dir() and any(path.name not in files for path in folder.iterdir()):
             raise ValueError(
                 f"out: expected an empty folder or a run, got {folder} with other files"
             )

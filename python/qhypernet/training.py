@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, gradients
-from qhypernet._loop import Callback, Interrupted, Loop, TrainingStep
+from qhypernet._callbacks import Together, parts
+from qhypernet._loop import Interrupted, Loop
+from qhypernet._step import Callback, TrainingStep
 from qhypernet._truth import distributions
 from qhypernet.circuits import Circuit, State
 from qhypernet.objectives import Objective
@@ -93,7 +95,8 @@ def train(
     batch_size: int | None = None,
     stopping: EarlyStopping | None = None,
     ground_truth: int | None = None,
-    callback: Callback | None = None,
+    callback: Callback | Iterable[Callback] | None = None,
+    validation: Problem | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> TrainingResult:
@@ -123,8 +126,9 @@ def train(
         stopping: When an initialisation has trained enough; None trains all steps.
         ground_truth: Look how far the exact posterior is after every so many steps, from none to
             the last.
-        callback: Called with a :class:`TrainingStep` after each step; training ends where it
-            returns True.
+        callback: Called with a :class:`TrainingStep` after each step, or several in a list
+            (:mod:`qhypernet.callbacks`); training ends where one returns True.
+        validation: Points that are not trained on, for callbacks to look at.
         progress: Whether to show a progress bar; None shows it where someone can see it.
         checkpoint: A file to save to now and then, when interrupted, and at the end. If it is there
             already and belongs to the same training, training goes on from it, bit for bit as if
@@ -180,6 +184,7 @@ def train(
         raise ValueError(f"checkpoint: expected a file in a folder that exists, got {path}")
     if ground_truth is not None:
         _check.integer("ground_truth", ground_truth, 1)
+    callbacks = callback if isinstance(callback, Together) else Together(callback)
     found = gradients.chosen(gradient, shots, objective)
     problem = table_or_problem if isinstance(table_or_problem, Problem) else None
     if batch_size is not None:
@@ -202,8 +207,9 @@ def train(
         batch_size=batch_size,
         stopping=stopping,
         ground_truth=ground_truth,
+        data=parts(circuit, problem, validation),
     )
-    loop.run(progress, path, callback)
+    loop.run(progress, path, callbacks)
     result = TrainingResult(
         circuit, loop.params, loop.dataset(), loop.seed, loop.failed, loop.seconds
     )

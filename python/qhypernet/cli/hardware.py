@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qhypernet import runs
-from qhypernet.cli.train import described, show
+from qhypernet.cli.train import described, logs, show
 from qhypernet.cli.train import train as train_in_simulation
 from qhypernet.config import HardwareConfig, RunConfig
 from qhypernet.training import Interrupted
@@ -137,7 +137,7 @@ def train(
     if dry_run:
         _print_cost(config, budget)
         return
-    _train(config, folder, budget, wait)
+    _train(config, folder, budget, wait, logs(options["log"]))
 
 
 @app.command("evaluate")
@@ -236,7 +236,13 @@ def status(
     Console(highlight=False).print(table)
 
 
-def _train(config: RunConfig, folder: Path, budget: Any, wait: float | None) -> None:
+def _train(
+    config: RunConfig,
+    folder: Path,
+    budget: Any,
+    wait: float | None,
+    log: Sequence[str] = (),
+) -> None:
     from qhypernet import hardware
 
     console = Console(highlight=False, soft_wrap=True)
@@ -244,7 +250,7 @@ def _train(config: RunConfig, folder: Path, budget: Any, wait: float | None) -> 
     if not runs.is_done(folder) and (text := hardware.advice(config, budget)):
         console.print(text, markup=False)
     with _pauses(folder):
-        run = hardware.train(config, folder, budget=budget, wait=wait)
+        run = hardware.train(config, folder, budget=budget, wait=wait, logs=log)
     show(run)
     for found in hardware.evaluations(folder):
         _print_measured(found)

@@ -138,6 +138,13 @@ def train(
         typer.Option(help="Look how far the posterior is every so many steps [default: at end]."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of starts and shots [default: 0].")] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl, tensorboard or jsonl,tensorboard: every step, into the result's folder "
+            "[default: none]."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file with a run's description; options go before it.")
     ] = None,
@@ -167,7 +174,7 @@ def train(
     if runs.is_done(folder):
         typer.echo(f"already trained: this is the result in {folder}")
     try:
-        run = runs.execute(resolved, folder)
+        run = runs.execute(resolved, folder, logs=logs(log))
     except Interrupted as stop:
         typer.echo(f"Interrupted: {stop}", err=True)
         raise typer.Exit(130) from None
@@ -220,6 +227,11 @@ def described(
     config, out = options["config"], options["out"]
     resolved = _resolve(given, config, out)
     return resolved, out or _default_folder(resolved)
+
+
+def logs(text: str | None) -> list[str]:
+    """The logs that the option ``--log`` names."""
+    return text.split(",") if text else []
 
 
 def show(run: runs.Run) -> None:

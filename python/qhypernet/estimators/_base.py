@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,15 +15,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from qhypernet import _check, _core, ansatz, gradients, training
-from qhypernet._loop import Callback
+from qhypernet._callbacks import Together
+from qhypernet._step import Callback
 from qhypernet._symmetry import is_odd
 from qhypernet.circuits import Circuit
 from qhypernet.estimators import _evidence, _features
 from qhypernet.gradients import Gradient
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import OBJECTIVES, Objective
-from qhypernet.optimizers import Adam
+from qhypernet.optimizers import OPTIMIZERS, Optimizer
 from qhypernet.priors import BernoulliPrior
+from qhypernet.problems import Problem
 from qhypernet.samplers import Sampler, StatevectorSampler, Streams
 from qhypernet.schedules import Schedule
 from qhypernet.selection import select
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 Features: TypeAlias = "ArrayLike | pd.DataFrame"
 Floats = NDArray[np.float64]
+Points = tuple[Floats, NDArray[Any]]
 
 ROWS: dict[str, Any] = {"dtype": np.float64, "order": "C"}
 """Tables of pandas come column by column, but the core reads rows."""
@@ -76,14 +80,16 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
     p_plus: float
     n_inits: int
     n_steps: int
-    learning_rate: float | Schedule
+    optimizer: str | Optimizer
+    learning_rate: float | Schedule | None
     start: str
     gradient: str | Gradient | None
     shots: int | None
     sampler: Sampler | None
     n_samples: int
     stopping: EarlyStopping | None
-    callback: Callback | None
+    callback: Callback | Iterable[Callback] | None
+    checkpoint: str | os.PathLike[str] | None
     random_state: int | np.random.RandomState | None
     verbose: bool
 
@@ -91,7 +97,8 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         """Writes the fitted model to one file, which :func:`qhypernet.load` reads.
 
         The file is NetCDF with a version inside, and whole or not there at all; nothing is pickled.
-        Objects of one's own, such as a device or a function as ansatz, are named in it only.
+        Objects of one's own, such as a device or a function as ansatz, are named in it only;
+        ``callback`` and ``checkpoint`` belong to training, not to the model, and are left out.
 
         Example:
             >>> import tempfile, pathlib, qhypernet as qh
@@ -118,8 +125,22 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             raise ValueError("sample_weight: expected weights that are not all zero")
         return weights
 
+    def _held_out(self, X: Features | None, y: ArrayLike | None) -> Points | None:
+        """Points to validate on, if there are any: features and their labels or targets."""
+        if X is None and y is None:
+            return None
+        if X is None or y is None:
+            raise ValueError(f"X_val, y_val: expected both or none, got only {'Xy'[X is None]}_val")
+        return validate_data(self, X, y, reset=False, **ROWS)  # type: ignore[no-any-return]
+
     def _train(
-        self, X: Floats, y: Floats, weights: Floats | None, likelihood: str, n_outputs: int
+        self,
+        X: Floats,
+        y: Floats,
+        weights: Floats | None,
+        likelihood: str,
+        n_outputs: int,
+        held_out: Points | None,
     ) -> None:
         """Trains on features and encoded targets, and stores samples of the best distribution."""
         counts = np.ones(len(X)) if weights is None else weights
@@ -140,7 +161,11 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             logit_scale=self.logit_scale,
             noise=getattr(self, "noise", None),
         )
-        objective = self._objective(table)
+        optimizer = self._optimizer()
+        objective = self._objective(table, may_change=optimizer.is_noise_proof)
+        data = {"train": Problem(net, inputs, y)}
+        if held_out is not None:
+            data["validation"] = Problem(net, self.projection_(held_out[0]), held_out[1])
         n_samples = _check.integer("n_samples", self.n_samples, 2)
         result = training.train(
             self._circuit(net),
@@ -148,13 +173,14 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             objective,
             n_inits=self.n_inits,
             n_steps=self.n_steps,
-            optimizer=Adam(self.learning_rate),
+            optimizer=optimizer,
             gradient=self._gradient(objective),
             start=self.start,
             prior=prior,
             seed=self._seed(),
             stopping=self.stopping,
-            callback=self.callback,
+            callback=Together(self.callback, data=data),
+            checkpoint=self.checkpoint,
             progress=bool(self.verbose),
         )
         if self.sampler is None:
@@ -236,8 +262,25 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
                 "lower n_components or the number of hidden units, or set bias=False"
             )
 
-    def _objective(self, table: Floats) -> Objective:
-        """The one that was asked for; annealed, if it is named and no weight is."""
+    def _optimizer(self) -> Optimizer:
+        """The one that was asked for, with its own learning rate if none was."""
+        if not isinstance(self.optimizer, Optimizer):
+            kind = OPTIMIZERS[_check.choice("optimizer", self.optimizer, OPTIMIZERS)]
+            if self.learning_rate is None:
+                return kind()
+            if "learning_rate" in inspect.signature(kind).parameters:
+                return kind(learning_rate=self.learning_rate)  # type: ignore[call-arg]
+        if self.learning_rate is not None:
+            why = "has none" if isinstance(self.optimizer, str) else "has its own"
+            raise ValueError(
+                f"learning_rate: expected None with {self.optimizer!r}, which {why}, "
+                f"got {self.learning_rate!r}"
+            )
+        assert isinstance(self.optimizer, Optimizer)
+        return self.optimizer
+
+    def _objective(self, table: Floats, *, may_change: bool) -> Objective:
+        """The one that was asked for; annealed, if it is named, no weight is and it may change."""
         if isinstance(self.objective, Objective):
             if self.weight is not None:
                 raise ValueError(
@@ -248,10 +291,10 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         name = _check.choice("objective", self.objective, OBJECTIVES)
         kind = OBJECTIVES[name]
         weight = self.weight
-        if weight is None and name == "elbo":
+        if weight is None and name == "elbo" and may_change:
             # So hot that the posterior is still near the prior.
             weight = Schedule(max(float(table.std()), 1.0), 1)
-        if weight is None and name == "selbo":
+        if weight is None and name == "selbo" and may_change:
             weight = Schedule(3000, 30)
         if weight is None:
             return kind()

@@ -32,6 +32,8 @@ FORMAT, VERSION = "qhypernet model", 1
 _HISTORY = "history_"
 _SCALARS = ("seed_", "n_iter_", "best_init_", "n_features_in_")
 _TARGET = ("target_mean_", "target_scale_")
+_OF_TRAINING = ("callback", "checkpoint")
+"""Parameters that say what a training writes, and where: what a file says of them is ignored."""
 
 
 def save(model: Hypernetwork, path: str | os.PathLike[str]) -> None:
@@ -65,7 +67,8 @@ def save(model: Hypernetwork, path: str | os.PathLike[str]) -> None:
     if projection.components is not None:
         dataset = dataset.assign(components=(("feature", "component"), projection.components))
     assert isinstance(dataset, xr.Dataset)
-    parameters = {k: _parameters.encoded(v) for k, v in model.get_params(deep=False).items()}
+    given = {k: v for k, v in model.get_params(deep=False).items() if k not in _OF_TRAINING}
+    parameters = {name: _parameters.encoded(value) for name, value in given.items()}
     dataset.attrs = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -111,7 +114,8 @@ def _restored(dataset: xr.Dataset) -> tuple[Hypernetwork, dict[str, str]]:
     kinds = {kind.__name__: kind for kind in (QHNClassifier, QHNRegressor)}
     kind = kinds[_check.choice("estimator", dataset.attrs["estimator"], kinds)]
     parts = {k: json.loads(dataset.attrs[k]) for k in ("parameters", "network", "fitted")}
-    decoded = {k: _parameters.decoded(v) for k, v in parts["parameters"].items()}
+    stored = {k: v for k, v in parts["parameters"].items() if k not in _OF_TRAINING}
+    decoded = {k: _parameters.decoded(v) for k, v in stored.items()}
     lost = {k: str(v) for k, v in decoded.items() if isinstance(v, _parameters.Lost)}
     model: Hypernetwork = kind(**{k: v for k, v in decoded.items() if k not in lost})
 

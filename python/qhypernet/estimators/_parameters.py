@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 
 from qhypernet.circuits import Circuit
+from qhypernet.gradients import GRADIENTS
 from qhypernet.kernels import HammingKernel
 from qhypernet.objectives import OBJECTIVES, Objective
+from qhypernet.optimizers import OPTIMIZERS
+from qhypernet.samplers import StatevectorSampler
 from qhypernet.schedules import Schedule
+from qhypernet.stopping import EarlyStopping
+
+_BY_FIELDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (EarlyStopping, StatevectorSampler, *GRADIENTS.values(), *OPTIMIZERS.values())
+}
+"""What its fields describe in full, if they can be stored."""
 
 
 class Lost(str):
@@ -37,6 +47,10 @@ def encoded(value: Any) -> Any:
         names = inspect.signature(type(value)).parameters
         arguments = {name: encoded(getattr(value, name)) for name in names}
         return {"objective": value.name, "arguments": arguments}
+    if _BY_FIELDS.get(type(value).__name__) is type(value):
+        fields = {f.name: encoded(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if not any(isinstance(part, dict) and "lost" in part for part in fields.values()):
+            return {"object": type(value).__name__, "fields": fields}
     return {"lost": repr(value)}
 
 
@@ -57,6 +71,8 @@ def decoded(value: Any) -> Any:
             return to_circuit(described)
         case {"objective": name, "arguments": arguments}:
             return OBJECTIVES[name](**{k: decoded(v) for k, v in arguments.items()})
+        case {"object": name, "fields": fields}:
+            return _BY_FIELDS[name](**{k: decoded(v) for k, v in fields.items()})
         case {"lost": text}:
             return Lost(text)
     raise ValueError(f"expected a parameter, got {value!r}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +12,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from qhypernet._logs import entropy_terms
-from qhypernet._loop import Callback
+from qhypernet._step import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.estimators._base import ROWS, Features, Floats, Hypernetwork, Uncertainty
 from qhypernet.gradients import Gradient
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import Objective
+from qhypernet.optimizers import Optimizer
 from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
@@ -51,7 +53,10 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         n_inits: Initialisations. The best is kept: by the exact ELBO where the simulation knows q,
             else by the objective on fresh samples.
         n_steps: Training steps.
-        learning_rate: Of Adam, a number or a :class:`Schedule`.
+        optimizer: "adam", "sgd", "lbfgsb" or an :class:`Optimizer`. With "lbfgsb", which needs a
+            weight that stays as it is, nothing is annealed.
+        learning_rate: Of a named optimiser, a number or a :class:`Schedule`; None is its own, 0.1
+            for "adam" and 0.001 for "sgd".
         start: "random", "near_uniform" or "near_identity".
         gradient: A name or a :class:`qhypernet.gradients.Gradient`; None is "exact", "sampled" with
             ``shots``, and "spsa" with a ``sampler``.
@@ -60,7 +65,11 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
             an objective such as "selbo". None is the exact simulation.
         n_samples: Networks that are drawn from the trained distribution and stored.
         stopping: When an initialisation has trained enough; None trains all steps.
-        callback: Called with a :class:`TrainingStep` after each step; True ends training.
+        callback: Called with a :class:`TrainingStep` after each step, or several in a list
+            (:mod:`qhypernet.callbacks`); True ends training. It can look at metrics on the points
+            of ``fit``, and on those to validate on.
+        checkpoint: A file that ``fit`` saves its training to now and then, and goes on from where
+            it was interrupted; with a ``random_state`` only.
         random_state: An integer, a ``RandomState``, or None for a new seed, which ``seed_`` tells.
         verbose: Whether to show a progress bar.
 
@@ -104,14 +113,16 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         p_plus: float = 0.5,
         n_inits: int = 4,
         n_steps: int = 200,
-        learning_rate: float | Schedule = 0.1,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | Schedule | None = None,
         start: str = "near_uniform",
         gradient: str | Gradient | None = None,
         shots: int | None = None,
         sampler: Sampler | None = None,
         n_samples: int = 1000,
         stopping: EarlyStopping | None = None,
-        callback: Callback | None = None,
+        callback: Callback | Iterable[Callback] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -128,6 +139,7 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         self.p_plus = p_plus
         self.n_inits = n_inits
         self.n_steps = n_steps
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.start = start
         self.gradient = gradient
@@ -136,11 +148,18 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         self.n_samples = n_samples
         self.stopping = stopping
         self.callback = callback
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(
-        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Features | None = None,
+        y_val: ArrayLike | None = None,
     ) -> QHNClassifier:
         """Trains on a table.
 
@@ -148,6 +167,7 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
             X: Features, shape (D, F); a pandas table's column names are remembered.
             y: Labels, shape (D,), of at least two classes.
             sample_weight: Factors of the points' log-likelihoods, shape (D,); None is 1 for all.
+            X_val, y_val: Points that are not trained on, for callbacks to look at.
 
         Raises:
             ValueError: Data or parameters that do not fit, or more weights than a statevector
@@ -166,7 +186,16 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
                 f"y: expected labels of at least two classes, got one class: {self.classes_[0]!r}"
             )
         likelihood, n_outputs = ("bernoulli", 1) if n_classes == 2 else ("categorical", n_classes)
-        self._train(X_all, encoded.astype(np.float64), weights, likelihood, n_outputs)
+        held_out = self._held_out(X_val, y_val)
+        if held_out is not None:
+            unknown = np.setdiff1d(held_out[1], self.classes_)
+            if unknown.size:
+                raise ValueError(
+                    f"y_val: expected labels that y has, {self.classes_.tolist()}, "
+                    f"got {unknown.tolist()[0]!r} too"
+                )
+            held_out = held_out[0], np.searchsorted(self.classes_, held_out[1])
+        self._train(X_all, encoded.astype(np.float64), weights, likelihood, n_outputs, held_out)
         return self
 
     def predict_proba(self, X: Features) -> Floats:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from qhypernet._loop import Callback
+from qhypernet._step import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.estimators import _features
 from qhypernet.estimators._base import ROWS, Features, Floats, Hypernetwork, Uncertainty
 from qhypernet.gradients import Gradient
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import Objective
+from qhypernet.optimizers import Optimizer
 from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
@@ -47,14 +49,16 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         p_plus: Prior probability of the weight +1.
         n_inits: Initialisations, of which the best is kept.
         n_steps: Training steps.
-        learning_rate: Of Adam.
+        optimizer: The optimiser.
+        learning_rate: Of a named optimiser.
         start: Where training starts.
         gradient: How the gradient is found.
         shots: Measurements of a gradient that measures.
         sampler: A device or simulator that has samples only.
         n_samples: Networks that are drawn and stored.
         stopping: When an initialisation has trained enough.
-        callback: Called with a :class:`TrainingStep` after each step.
+        callback: Called after each step; metrics are in standard deviations of the target.
+        checkpoint: A file to save training to, and to go on from.
         random_state: An integer, a ``RandomState``, or None for a new seed.
         verbose: Whether to show a progress bar.
 
@@ -89,14 +93,16 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         p_plus: float = 0.5,
         n_inits: int = 4,
         n_steps: int = 200,
-        learning_rate: float | Schedule = 0.1,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | Schedule | None = None,
         start: str = "near_uniform",
         gradient: str | Gradient | None = None,
         shots: int | None = None,
         sampler: Sampler | None = None,
         n_samples: int = 1000,
         stopping: EarlyStopping | None = None,
-        callback: Callback | None = None,
+        callback: Callback | Iterable[Callback] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -114,6 +120,7 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         self.p_plus = p_plus
         self.n_inits = n_inits
         self.n_steps = n_steps
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.start = start
         self.gradient = gradient
@@ -122,11 +129,18 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         self.n_samples = n_samples
         self.stopping = stopping
         self.callback = callback
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(
-        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Features | None = None,
+        y_val: ArrayLike | None = None,
     ) -> QHNRegressor:
         """Trains on a table.
 
@@ -134,6 +148,7 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
             X: Features, shape (D, F); a pandas table's column names are remembered.
             y: Targets, shape (D,).
             sample_weight: Factors of the points' log-likelihoods, shape (D,); None is 1 for all.
+            X_val, y_val: Points that are not trained on, for callbacks to look at.
 
         Raises:
             ValueError: Data or parameters that do not fit, or more weights than a statevector
@@ -149,7 +164,11 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         mean, scale = _features.moments(targets[:, None], counts)
         self.target_mean_, self.target_scale_ = float(mean[0]), float(scale[0])
         standard = (targets - self.target_mean_) / self.target_scale_
-        self._train(X_all, standard, weights, "gaussian", 1)
+        held_out = self._held_out(X_val, y_val)
+        if held_out is not None:
+            seen = np.asarray(held_out[1], dtype=np.float64) - self.target_mean_
+            held_out = held_out[0], seen / self.target_scale_
+        self._train(X_all, standard, weights, "gaussian", 1, held_out)
         return self
 
     def predict(self, X: Features, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
