@@ -142,17 +142,47 @@ def hardware_efficient(problem: Problem, n_layers: int = 96, n_steps: int = 1500
     return _recipe(problem, circuit, n_steps, scale=0.7, warmup=0.2)
 
 
+def beta(table: NDArray[np.float64]) -> Schedule:
+    """The ELBO's beta, annealed to 1.
+
+    Args:
+        table: The log-likelihood of all networks in nats, shape (2**n,).
+
+    Example:
+        >>> import numpy as np, qhypernet as qh
+        >>> print(qh.recipes.beta(np.array([-8.0, 8.0])))
+        2 to 1 (geometric)
+    """
+    # A cost that is the same for all networks needs no annealing; below 1 beta does not start.
+    hot = max(_HEAT * float(table.std()), 1.0)
+    return Schedule(hot, 1.0, fraction=_ANNEALED)
+
+
+def adam(circuit: Circuit, scale: float = 1.0, warmup: float = 0.0) -> Adam:
+    """Adam with a learning rate that suits the circuit's depth, and falls.
+
+    Args:
+        circuit: What is trained.
+        scale: Factor of the learning rate.
+        warmup: Share of the steps over which it rises.
+
+    Example:
+        >>> import qhypernet as qh
+        >>> print(qh.recipes.adam(qh.ansatz.brickwork(8, 4)).learning_rate)
+        0.125 to 0.0025 (cosine)
+    """
+    rate = scale * circuit.n_params**-0.5
+    return Adam(Schedule(rate, _LAST_RATE * rate, "cosine", warmup=warmup), beta2=0.99)
+
+
 def _recipe(
     problem: Problem, circuit: Circuit, n_steps: int, scale: float = 1.0, warmup: float = 0.0
 ) -> Recipe:
-    # A cost that is the same for all networks needs no annealing; below 1 beta does not start.
-    hot = max(_HEAT * float(problem.table.std()), 1.0)
-    rate = scale * circuit.n_params**-0.5
     return Recipe(
         problem,
         circuit,
-        ELBO(Schedule(hot, 1.0, fraction=_ANNEALED)),
-        Adam(Schedule(rate, _LAST_RATE * rate, "cosine", warmup=warmup), beta2=0.99),
+        ELBO(beta(problem.table)),
+        adam(circuit, scale, warmup),
         _check.integer("n_steps", n_steps, 1),
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from qhypernet import _check, _core, ansatz, gradients, training
+from qhypernet import _check, _core, ansatz, gradients, recipes, schedules, training
 from qhypernet._callbacks import Together
 from qhypernet._step import Callback
 from qhypernet._symmetry import is_odd
@@ -23,7 +23,7 @@ from qhypernet.estimators import _evidence, _features
 from qhypernet.gradients import Gradient
 from qhypernet.networks import BinaryNetwork
 from qhypernet.objectives import OBJECTIVES, Objective
-from qhypernet.optimizers import OPTIMIZERS, Optimizer
+from qhypernet.optimizers import OPTIMIZERS, Adam, Optimizer
 from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
 from qhypernet.samplers import Sampler, StatevectorSampler, Streams
@@ -159,22 +159,23 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
             weights,
             prior,
             logit_scale=self.logit_scale,
-            noise=getattr(self, "noise", None),
+            noise=self._noise(),
         )
-        optimizer = self._optimizer()
-        objective = self._objective(table, may_change=optimizer.is_noise_proof)
+        circuit = self._circuit(net)
+        objective = self._objective(table)
+        gradient = self._gradient(objective)
         data = {"train": Problem(net, inputs, y)}
         if held_out is not None:
             data["validation"] = Problem(net, self.projection_(held_out[0]), held_out[1])
         n_samples = _check.integer("n_samples", self.n_samples, 2)
         result = training.train(
-            self._circuit(net),
+            circuit,
             table,
             objective,
             n_inits=self.n_inits,
             n_steps=self.n_steps,
-            optimizer=optimizer,
-            gradient=self._gradient(objective),
+            optimizer=self._optimizer(circuit, gradient),
+            gradient=gradient,
             start=self.start,
             prior=prior,
             seed=self._seed(),
@@ -220,10 +221,18 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         return self.network_.averages(inputs, self.network_weights_, self.networks_)
 
     def _network(self, n_inputs: int, likelihood: str, n_outputs: int) -> BinaryNetwork:
-        hidden = (self.hidden,) if isinstance(self.hidden, int | np.integer) else self.hidden
+        sizes = self.hidden
+        if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+            sizes = (sizes,)
+        hidden = [_check.integer("hidden", size, 1) for size in sizes]
         return BinaryNetwork(
             (n_inputs, *hidden, n_outputs), self.activation, self.bias, likelihood=likelihood
         )
+
+    def _noise(self) -> float | None:
+        """For regression: the one that was asked for."""
+        noise = getattr(self, "noise", None)
+        return None if noise is None else _check.number("noise", noise, above=0)
 
     def _n_components(self, n_features: int, n_outputs: int) -> int | None:
         """How many components to project onto; None for none."""
@@ -256,30 +265,43 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         most = min(_MOST_WEIGHTS, int(math.log2(vectors)))
         if net.n_weights > most:
             sizes = "-".join(map(str, net.layers))
+            ways = ["lower n_components"] * (net.layers[0] > 1)
+            ways += ["take fewer hidden units"] * (len(net.layers) > 2)
+            ways += ["tell fewer classes apart"] * (net.layers[-1] > 1)
+            ways += ["set bias=False"] * net.bias
             raise ValueError(
                 f"the network {sizes} for n_features={n_features} has {net.n_weights} binary "
                 f"weights, one qubit each, but a statevector of at most {most} qubits fits here; "
-                "lower n_components or the number of hidden units, or set bias=False"
+                f"{' or '.join(ways)}"
             )
 
-    def _optimizer(self) -> Optimizer:
-        """The one that was asked for, with its own learning rate if none was."""
-        if not isinstance(self.optimizer, Optimizer):
-            kind = OPTIMIZERS[_check.choice("optimizer", self.optimizer, OPTIMIZERS)]
+    def _optimizer_kind(self) -> Optimizer | type[Optimizer]:
+        """The optimiser that was asked for, or what the name means that was."""
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer
+        return OPTIMIZERS[_check.choice("optimizer", self.optimizer, OPTIMIZERS)]
+
+    def _optimizer(self, circuit: Circuit, gradient: Gradient) -> Optimizer:
+        """The one that was asked for, with a learning rate that suits it if none was."""
+        kind = self._optimizer_kind()
+        if not isinstance(kind, Optimizer):
             if self.learning_rate is None:
-                return kind()
+                # The recipe is one for exact gradients; early stopping waits where rates change;
+                # and a circuit without angles has none.
+                steady = gradient.min_shots is not None or self.stopping or not circuit.n_params
+                return recipes.adam(circuit) if kind is Adam and not steady else kind()
             if "learning_rate" in inspect.signature(kind).parameters:
                 return kind(learning_rate=self.learning_rate)  # type: ignore[call-arg]
         if self.learning_rate is not None:
-            why = "has none" if isinstance(self.optimizer, str) else "has its own"
+            why = "has its own" if isinstance(kind, Optimizer) else "has none"
             raise ValueError(
                 f"learning_rate: expected None with {self.optimizer!r}, which {why}, "
                 f"got {self.learning_rate!r}"
             )
-        assert isinstance(self.optimizer, Optimizer)
-        return self.optimizer
+        assert isinstance(kind, Optimizer)
+        return kind
 
-    def _objective(self, table: Floats, *, may_change: bool) -> Objective:
+    def _objective(self, table: Floats) -> Objective:
         """The one that was asked for; annealed, if it is named, no weight is and it may change."""
         if isinstance(self.objective, Objective):
             if self.weight is not None:
@@ -291,19 +313,22 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
         name = _check.choice("objective", self.objective, OBJECTIVES)
         kind = OBJECTIVES[name]
         weight = self.weight
-        if weight is None and name == "elbo" and may_change:
-            # So hot that the posterior is still near the prior.
-            weight = Schedule(max(float(table.std()), 1.0), 1)
-        if weight is None and name == "selbo" and may_change:
-            weight = Schedule(3000, 30)
+        if weight is None and self._optimizer_kind().is_noise_proof:
+            annealed = {"elbo": recipes.beta(table), "selbo": Schedule(3000, 30, fraction=0.7)}
+            weight = annealed.get(name)
         if weight is None:
             return kind()
         if name == "mle":
             raise ValueError(f"weight: expected None with 'mle', which has none, got {weight!r}")
+        weight = schedules.checked("weight", weight, minimum=0)
         return kind(**{"beta" if name == "elbo" else "weight": weight})
 
     def _gradient(self, objective: Objective) -> Gradient:
         """The one that was asked for; with a sampler, one that needs nothing but samples."""
+        if self.sampler is not None and not callable(getattr(self.sampler, "sample", None)):
+            raise TypeError(
+                f"sampler: expected one of qhypernet.samplers, or None, got {self.sampler!r}"
+            )
         if isinstance(self.gradient, Gradient):
             return gradients.chosen(self.gradient, self.shots, objective)
         if self.sampler is None:
@@ -332,4 +357,6 @@ class Hypernetwork(BaseEstimator):  # type: ignore[misc]
     def _seed(self) -> int:
         if isinstance(self.random_state, np.random.RandomState):
             return int(self.random_state.randint(2**31 - 1))
-        return _check.seed(self.random_state)
+        if self.random_state is None:
+            return _check.seed(None)
+        return _check.integer("random_state", self.random_state, 0, 2**64 - 1)

@@ -43,20 +43,22 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         ansatz: "hardware_efficient", "brickwork", "sign_symmetric", a :class:`Circuit`, or a
             function that makes one for a network. "auto" is "sign_symmetric" where hidden units
             have that symmetry, else "hardware_efficient".
-        n_layers: Layers of a circuit that is named; 1 is classical.
+        n_layers: Layers of a circuit that is named; 1 is classical, and more come nearer to the
+            posterior.
         objective: "elbo", "selbo", "mle" or another name of
             :data:`qhypernet.objectives.OBJECTIVES`, or an :class:`Objective`.
         weight: Of a named objective's divergence, a number or a :class:`Schedule`. None anneals it,
-            for "elbo" to 1 from the log-likelihood's standard deviation over all networks, for
-            "selbo" from 3000 to 30, and is 1 for others.
+            for "elbo" to 1 as :func:`qhypernet.recipes.beta` does, for "selbo" from 3000 to 30, and
+            is 1 for others.
         p_plus: Prior probability of the weight +1.
         n_inits: Initialisations. The best is kept: by the exact ELBO where the simulation knows q,
             else by the objective on fresh samples.
         n_steps: Training steps.
         optimizer: "adam", "sgd", "lbfgsb" or an :class:`Optimizer`. With "lbfgsb", which needs a
             weight that stays as it is, nothing is annealed.
-        learning_rate: Of a named optimiser, a number or a :class:`Schedule`; None is its own, 0.1
-            for "adam" and 0.001 for "sgd".
+        learning_rate: Of a named optimiser, a number or a :class:`Schedule`. None is 0.001 for
+            "sgd", and for "adam" that of :func:`qhypernet.recipes.adam`, which falls, or 0.1 with
+            shots or ``stopping``.
         start: "random", "near_uniform" or "near_identity".
         gradient: A name or a :class:`qhypernet.gradients.Gradient`; None is "exact", "sampled" with
             ``shots``, and "spsa" with a ``sampler``.
@@ -107,12 +109,12 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         standardize: bool = True,
         n_components: int | str | None = "auto",
         ansatz: str | Circuit | Callable[[BinaryNetwork], Circuit] = "auto",
-        n_layers: int = 4,
+        n_layers: int = 8,
         objective: str | Objective = "elbo",
         weight: float | Schedule | None = None,
         p_plus: float = 0.5,
         n_inits: int = 4,
-        n_steps: int = 200,
+        n_steps: int = 300,
         optimizer: str | Optimizer = "adam",
         learning_rate: float | Schedule | None = None,
         start: str = "near_uniform",
@@ -183,7 +185,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         n_classes = len(self.classes_)
         if n_classes < 2:
             raise ValueError(
-                f"y: expected labels of at least two classes, got one class: {self.classes_[0]!r}"
+                "y: expected labels of at least two classes, got one class: "
+                f"{self.classes_.tolist()[0]!r}"
             )
         likelihood, n_outputs = ("bernoulli", 1) if n_classes == 2 else ("categorical", n_classes)
         held_out = self._held_out(X_val, y_val)

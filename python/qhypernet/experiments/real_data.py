@@ -11,7 +11,9 @@ from qhypernet import baselines, datasets, logistic, prediction
 from qhypernet.experiments._base import Experiment, Findings, Work
 from qhypernet.networks import BinaryNetwork
 from qhypernet.posterior import ExactPosterior, exact_posterior
+from qhypernet.priors import BernoulliPrior
 from qhypernet.problems import Problem
+from qhypernet.schedules import Schedule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,22 +99,27 @@ def compare(data: datasets.Dataset, seed: int, n_steps: int) -> xr.Dataset:
 
     from qhypernet.estimators import QHNClassifier
 
+    net = _network(data)
+    problem = Problem(net, data.X_train, data.y_train)
+    objectives = {
+        "elbo": Schedule(max(float(problem.table.std()), 1.0), 1),
+        "selbo": Schedule(3000, 30),
+    }
     found: dict[str, Floats] = {}
     models = {}
-    scale: float | None = None
-    for method, objective in zip(_METHODS, ("elbo", "selbo"), strict=False):
+    for method, (objective, weight) in zip(_METHODS, objectives.items(), strict=False):
         models[method] = QHNClassifier(
             objective=objective,
-            logit_scale=scale,
+            weight=weight,
+            logit_scale=net.logit_scale,
             standardize=False,
             n_components=None,
+            n_layers=4,
             n_inits=_INITS,
             n_steps=n_steps,
+            learning_rate=0.1,
             random_state=seed,
         ).fit(data.X_train, data.y_train)
-        scale = models[method].network_.logit_scale
-    net = models[_METHODS[0]].network_
-    problem = Problem(net, data.X_train, data.y_train)
     posterior = exact_posterior(problem.table)
     for method, model in models.items():
         q = model.circuit_.simulate(model.params_[model.best_init_]).probabilities()
@@ -127,6 +134,22 @@ def compare(data: datasets.Dataset, seed: int, n_steps: int) -> xr.Dataset:
         coords={"model": list(_METHODS), "metric": list(_METRICS)},
         attrs={"weights": net.n_weights, "logit_scale": net.logit_scale},
     )
+
+
+def _network(data: datasets.Dataset) -> BinaryNetwork:
+    """One layer with biases, with the scale that the evidence chooses."""
+    from qhypernet.estimators import _evidence
+
+    net = BinaryNetwork((data.n_features, data.n_classes if data.n_classes > 2 else 1))
+    return _evidence.choose(
+        net,
+        data.X_train,
+        data.y_train.astype(np.float64),
+        None,
+        BernoulliPrior(net.n_weights),
+        logit_scale=None,
+        noise=None,
+    )[0]
 
 
 def _straight_through(
