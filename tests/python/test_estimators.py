@@ -220,6 +220,34 @@ def test_a_device_that_has_samples_only_is_enough(gradient: str | None) -> None:
         clone(model).set_params(objective="elbo").fit(MOONS.X_train, MOONS.y_train)
 
 
+def test_a_device_with_noise_trains_a_model_that_qiskit_runs() -> None:
+    """A fake device: its noise, layout and gates, through the sampler that real ones take."""
+    from qiskit.quantum_info import Statevector
+
+    device = qh.samplers.IBMRuntimeSampler("fake_manila")
+    model = qh.QHNClassifier(
+        sampler=device,
+        objective="selbo",
+        optimizer=qh.Adam(0.2),
+        n_inits=1,
+        n_layers=1,
+        n_steps=8,
+        n_samples=100,
+        shots=100,
+        random_state=0,
+    ).fit(MOONS.X_train, MOONS.y_train)
+    assert model.network_weights_.sum() == pytest.approx(1)
+    assert model.history_["objective"].values[0, 0] > model.history_["objective"].values[0, -1]
+    circuit = model.circuit_.to_qiskit(model.params_[model.best_init_])
+    q = model.circuit_.simulate(model.params_[model.best_init_]).probabilities()
+    np.testing.assert_allclose(Statevector(circuit).probabilities(), q, atol=1e-12)
+    # Noise moves a share of the shots, but the stored networks are mostly those of q: five standard
+    # errors of 100 shots, and what the device's errors (a few per cent a qubit) do.
+    shares = np.zeros(8)
+    shares[model.networks_.astype(int) @ (1 << np.arange(3))] = model.network_weights_
+    assert np.abs(shares - q).max() < 5 * 0.5 / np.sqrt(100) + 0.1
+
+
 def test_objective_ansatz_and_gradient_can_be_of_ones_own() -> None:
     model = fitted(
         ansatz=lambda net: qh.ansatz.brickwork(net.n_weights, 2),
@@ -303,6 +331,7 @@ X, Y = MOONS.X_train, MOONS.y_train
         ({"ansatz": "brick"}, (X, Y), "did you mean 'brickwork'"),
         ({"ansatz": qh.Circuit(3, 1)}, (X, Y), "as many qubits as weights"),
         ({"n_samples": 1}, (X, Y), "n_samples: expected a whole number of at least 2"),
+        ({"random_state": -1}, (X, Y), "random_state: expected a whole number"),
         (
             {"sampler": Device(), "gradient": "exact", "objective": "selbo"},
             (X, Y),
@@ -314,6 +343,22 @@ X, Y = MOONS.X_train, MOONS.y_train
 def test_bad_input_is_refused(changes: dict[str, Any], data: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         qh.QHNClassifier(**QUICK | {"hidden": 2} | changes).fit(*data)
+
+
+def test_what_is_no_sampler_noise_or_size_is_named() -> None:
+    with pytest.raises(TypeError, match=r"sampler: expected one of qhypernet.samplers.*'aer'"):
+        fitted(sampler="aer", objective="selbo")
+    for noise in (0, -1.0):
+        with pytest.raises(
+            ValueError, match=f"noise: expected a finite number above 0, got {noise}"
+        ):
+            qh.QHNRegressor(**QUICK, noise=noise).fit(X, Y)
+    for hidden in (2.5, "3"):
+        with pytest.raises(TypeError, match="hidden: expected a whole number of at least 1"):
+            fitted(hidden=hidden)
+    many = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(ValueError, match="lower n_components or tell fewer classes apart"):
+        qh.QHNClassifier(**QUICK, n_components=2).fit(many, np.arange(40) % 20)
 
 
 def test_more_features_than_qubits_are_refused() -> None:

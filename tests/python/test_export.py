@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +275,37 @@ def test_an_estimators_stored_networks_are_one_chain() -> None:
         qh.export.to_datatree(fitted, DIGITS.X_train, np.full(len(labels), 7))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("case", [CASES[3], CASES[8]], ids=["three classes", "regression"])
+def test_arviz_scores_three_classes_and_regression(case: Any) -> None:
+    fitted, X = model(*case)
+    X = X[:60]
+    if case[0] == "gaussian":
+        y = fitted.predict(X) + 10 * np.sin(np.arange(60))
+        unit = fitted.target_scale_
+        mean = fitted.network_.logits(fitted.networks_, fitted.projection_(X))[:, :, 0]
+        standard = (y - fitted.target_mean_) / unit
+        # Densities are those of targets in standard deviations.
+        own = stats.norm(mean, fitted.network_.noise).pdf(standard)
+        exact = np.log(fitted.network_weights_ @ own).sum()
+    else:
+        y = fitted.predict(X)
+        own = np.take_along_axis(fitted.predict_proba(X), y[:, None], axis=1)
+        exact = np.log(own).sum()
+    tree = qh.export.to_datatree(fitted, X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import arviz
+
+        posterior = arviz.from_datatree(tree) if hasattr(arviz, "from_datatree") else tree
+        loo = arviz.loo(posterior)
+        waic_lppd = np.log(np.exp(tree["log_likelihood"]["y"].values[0]).mean(axis=0)).sum()
+    # The log score of the posterior predictive itself, which leaving points out can only lower.
+    assert waic_lppd == pytest.approx(exact, rel=1e-9)
+    assert np.isfinite(loo.elpd_loo)
+    assert loo.elpd_loo < exact
+
+
 def test_log_likelihoods_of_points_are_those_of_scipy() -> None:
     rng = np.random.default_rng(2)
     net = qh.BinaryNetwork((2, 1), likelihood="gaussian", noise=0.7, logit_scale=0.4)
@@ -355,6 +389,38 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
             qh.export.from_npz(path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         qh.export.from_npz(tmp_path / "none.npz")
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), size=150):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        try:
+            again = qh.export.from_npz(path)
+        except ValueError as error:
+            assert "m.npz: expected networks" in str(error)  # noqa: PT017 - either way is right
+        else:  # The bit was one that zip does not look at.
+            assert np.array_equal(again.bits, fitted.networks_)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """A terabyte of zeros, as an array's header has it, and as the archive's directory has it."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**40,)}
+    )
+    path = tmp_path / "m.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(256):
+            archive.writestr(f"{i}.npy", header.getvalue())
+    with pytest.raises(ValueError, match=r"m\.npz: expected networks that to_npz wrote"):
+        qh.export.from_npz(path)
+    content = bytearray(path.read_bytes())
+    for entry in re.finditer(rb"PK\x01\x02", bytes(content)):
+        unpacked = entry.start() + 24
+        content[unpacked : unpacked + 4] = (2**32 - 2).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"m\.npz: expected networks .*memory"):
+        qh.export.from_npz(path)
 
 
 def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

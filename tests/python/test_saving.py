@@ -93,6 +93,38 @@ def test_a_regressor_is_loaded_with_feature_names(tmp_path: Path) -> None:
         again.predict(X.rename(columns={"width": "depth"}))
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"stopping": qh.EarlyStopping(3, min_delta=0.1), "optimizer": qh.SGD(1e-3, momentum=0.5)},
+        {"optimizer": qh.Adam(qh.Schedule(0.1, 0.01, "cosine", warmup=0.1), beta2=0.99)},
+        {"gradient": qh.gradients.SPSA(20, step_size=0.2), "objective": "selbo"},
+        {"gradient": qh.gradients.Sampled(30), "sampler": None},
+        {"gradient": "spsa", "objective": "mle", "sampler": qh.samplers.StatevectorSampler()},
+        {"optimizer": qh.LBFGSB(memory=4), "weight": 2.0},
+    ],
+    ids=str,
+)
+def test_parts_of_the_package_are_stored_in_full(parts: dict[str, Any], tmp_path: Path) -> None:
+    model = qh.QHNClassifier(**QUICK, n_components=2, **parts).fit(DATA.X_train, DATA.y_train)
+    model.save(tmp_path / "m.nc")
+    again = qh.load(tmp_path / "m.nc")
+    for name, value in parts.items():
+        assert getattr(again, name) == value
+    assert np.array_equal(
+        clone(again).fit(DATA.X_train, DATA.y_train).params_,
+        clone(model).fit(DATA.X_train, DATA.y_train).params_,
+    )
+
+
+def test_no_file_says_what_a_training_writes(saved: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    changed(saved, **part(saved, "parameters", checkpoint=str(victim), callback={"eval": "1"}))
+    again = qh.load(saved)
+    assert isinstance(again, qh.QHNClassifier)
+    assert (again.checkpoint, again.callback) == (None, None)
+
+
 def test_objects_of_ones_own_are_named_and_missed(tmp_path: Path) -> None:
     def circuit(net: qh.BinaryNetwork) -> qh.Circuit:
         return qh.ansatz.brickwork(net.n_weights, 1)
@@ -151,6 +183,8 @@ def test_a_newer_format_is_refused_by_name(saved: Path) -> None:
         ("parameters", {"objective": {"objective": "os.system", "arguments": {}}}, "os.system"),
         ("parameters", {"hidden": {"eval": "1"}}, "expected a parameter"),
         ("parameters", {"unknown": 1}, "unexpected keyword"),
+        ("parameters", {"stopping": {"object": "Path", "fields": {}}}, "Path"),
+        ("parameters", {"stopping": {"object": "EarlyStopping", "fields": {"x": 1}}}, "x"),
         ("fitted", {"n_features_in_": 7}, "components: expected 7 features"),
         ("fitted", {"classes_": {"dtype": "object", "values": [1, 2, 3]}}, "numbers or strings"),
         ("fitted", {"classes_": {"dtype": "int8", "values": [1, 2]}}, "classes_: expected 3"),

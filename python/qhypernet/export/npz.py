@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 
 import numpy as np
 
-from qhypernet import _check, storage
+from qhypernet import _check, _core, storage
 from qhypernet.export._ensemble import Ensemble, Source, ensemble
 from qhypernet.networks import BinaryNetwork
 
 _FORMAT = 1
+_DAMAGE = (LookupError, TypeError, ValueError, EOFError, OSError, MemoryError, NotImplementedError)
+"""What reading a damaged archive raises, besides zip's own errors."""
 
 
 def to_npz(source: Source, path: str | os.PathLike[str], *, n_networks: int | None = None) -> None:
@@ -64,6 +67,9 @@ def from_npz(path: str | os.PathLike[str]) -> Ensemble:
     try:
         # NumPy leaves a file that is no archive open.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            # A small archive can unpack to any size.
+            unpacked = sum(member.file_size for member in archive.zip.infolist())
+            _core.check_memory(f"{path}", 2 * unpacked)
             values = {name: archive[name] for name in archive.files}
         if values["format"] != _FORMAT:
             raise ValueError(f"expected format {_FORMAT}, got {values['format']}")
@@ -99,5 +105,5 @@ def from_npz(path: str | os.PathLike[str]) -> Ensemble:
         return read
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (LookupError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: expected networks that to_npz wrote, got {error}") from error
