@@ -40,6 +40,25 @@ def test_the_scikit_learn_example_tells_tumours_apart(
     assert (tmp_path / "reliability.png").stat().st_size > 1000
 
 
+def test_the_example_of_export_writes_what_compiles(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "export.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(code, "docs/export.md", "exec"), {})
+    networks, size = map(int, re.findall(r"\d+", capsys.readouterr().out))
+    # As the table has it, for its first model.
+    assert f"| | {networks} | {size} |" in page
+    (tmp_path / "features.txt").write_text("0.5 1.0\n-1.2 0.3\n")
+    done = subprocess.run(
+        ["sh", "-e", "-c", commands], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stderr.endswith("ns a prediction\n")
+
+
 def test_the_commands_exist(tmp_path: Path) -> None:
     lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     assert lines[:2] == ["make demo", "make test"]

@@ -51,6 +51,17 @@ def to_c(
 
     Raises:
         ValueError: A name that is none in C.
+
+    Example:
+        >>> import pathlib, tempfile, qhypernet as qh
+        >>> net = qh.BinaryNetwork((2, 1), activation="sign")
+        >>> exact = {"mean": [0, 0], "matrix": [[1, 0], [0, 1]], "weights": [1.0]}
+        >>> network = qh.export.Ensemble(
+        ...     net, bits=np.array([[0, 1, 1]], np.uint8), feature_names=("a", "b"),
+        ...     class_names=("no", "yes"), **{k: np.array(v, float) for k, v in exact.items()})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     qh.export.to_c(network, pathlib.Path(folder) / "model.h")
+        9
     """
     if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
         raise ValueError(f"name: expected a name that C takes, got {name!r}")
