@@ -291,7 +291,7 @@ class RunConfig(Section):
             ValueError: The file is not there or is not TOML.
         """
         try:
-            return tomllib.loads(path.read_text())
+            return tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(f"config: expected a TOML file, got {path}: no such file") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

@@ -352,6 +352,18 @@ def test_a_folder_in_use_is_shared_and_its_trials_under_way_are_left_alone() -> 
     assert [trial.number for trial in alone.trials] == [0, 1, 2, 3, 4]
 
 
+def test_a_study_goes_on_where_files_cannot_be_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on Windows, which has no fcntl and seldom symbolic links.
+    monkeypatch.setattr(_storage, "fcntl", None)
+    monkeypatch.delattr(os, "symlink")
+    qh.tune(description(trials=2), "s").optuna.ask()
+    resumed = qh.tune(description(trials=3), "s")
+    assert [trial.number for trial in resumed.trials] == [0, 1, 2]
+
+    code = "import sys; sys.modules['fcntl'] = None; from qhypernet.tuning import _tune"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_ctrl_c_keeps_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
     train, calls = runs.train, []
 

@@ -240,7 +240,7 @@ class _Part:
             return None
         sampler, path = self.ledger.sampler, self._path(_JOB)
         if path.is_file():
-            id = json.loads(path.read_text())["id"]
+            id = json.loads(path.read_text(encoding="utf-8"))["id"]
             if (job := sampler.job(id, self.compiled, self.shape)) is not None:
                 return job
         tag = self._intended()
@@ -297,7 +297,7 @@ class _Part:
 
     def _failed(self, reason: str) -> None:
         """Sets an attempt aside, so that the next one is a new job."""
-        told = json.loads(self._path(_JOB).read_text()) | {
+        told = json.loads(self._path(_JOB).read_text(encoding="utf-8")) | {
             "reason": reason,
             "executions": self.executions,
             "qpu_seconds": self.qpu_seconds,
@@ -314,7 +314,7 @@ class _Part:
 def _record(path: Path) -> Record:
     """What a file and those beside it say."""
     if path.name.endswith(_FAILED.removeprefix("*")):
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
         name = path.name.partition(".")[0]
         return Record(name, "failed", told["id"], told["executions"], told["qpu_seconds"])
     name = path.name.removesuffix(f".{_REQUEST}")
@@ -323,7 +323,7 @@ def _record(path: Path) -> Record:
     state, seconds = ("pending" if job.is_file() else "intended"), asked["qpu_seconds"]
     if bits.is_file():
         state, seconds = "done", _read(bits)[1]["qpu_seconds"]
-    id = json.loads(job.read_text())["id"] if job.is_file() else ""
+    id = json.loads(job.read_text(encoding="utf-8"))["id"] if job.is_file() else ""
     return Record(name, state, id, int(asked["executions"]), float(seconds))
 
 

@@ -153,7 +153,7 @@ def _cluster(address: str, jobs: int | None) -> Iterator[Client]:
     if address != "slurm":
         try:
             if address.endswith(".json"):
-                address = json.loads(Path(address).read_text())["address"]
+                address = json.loads(Path(address).read_text(encoding="utf-8"))["address"]
             client = distributed.Client(address, timeout=_SECONDS_TO_CONNECT)
         except (OSError, ValueError, KeyError) as error:
             raise OSError(f"dask: expected a scheduler at {address}, got {error}") from None

@@ -68,7 +68,7 @@ class Sweep:
     @cached_property
     def entries(self) -> list[Entry]:
         """All units, in the order of the axes."""
-        rows = json.loads((self.folder / INDEX).read_text())
+        rows = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
         return [Entry(row[0], tuple(row[1]), *row[2:]) for row in rows]
 
     def file(self, entry: Entry) -> Path:
@@ -86,7 +86,7 @@ class Sweep:
             if f"{e.name}.error" in files and f"{e.name}.nc" not in files
         ]
         notes = {name: self.folder / "units" / f"{name}.error" for name in failed}
-        errors = {name: path.read_text().strip() for name, path in notes.items()}
+        errors = {name: path.read_text(encoding="utf-8").strip() for name, path in notes.items()}
         return Status(len(self.entries), len(times), errors, _rate(sorted(times)))
 
     def collect(self, path: str | os.PathLike[str] | None = None) -> xr.Dataset:
@@ -169,7 +169,7 @@ def read(folder: str | os.PathLike[str]) -> Sweep:
     if not is_sweep(path):
         hint = "the folder holds no sweep" if path.is_dir() else "there is no such folder"
         raise ValueError(f"sweep: expected the folder of a sweep, got {folder}: {hint}")
-    return Sweep(path, Plan.of_toml((path / _PLAN).read_text(), str(path / _PLAN)))
+    return Sweep(path, Plan.of_toml((path / _PLAN).read_text(encoding="utf-8"), str(path / _PLAN)))
 
 
 def _plan(description: Plan | Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
@@ -211,7 +211,7 @@ def _refuse_others(folder: Path, plan: Plan) -> None:
         raise ValueError(f"out: expected a folder, got {folder}, which is a file")
     path = folder / _PLAN
     if path.is_file():
-        stored = Plan.of_toml(path.read_text(), str(path))
+        stored = Plan.of_toml(path.read_text(encoding="utf-8"), str(path))
         if stored != plan:
             raise ValueError(
                 f"out: {folder} already holds another sweep, with {_difference(plan, stored)}; "
@@ -240,7 +240,7 @@ def _claim(folder: Path, plan: Plan, units: Sequence[Unit]) -> Sweep:
     index = json.dumps([[u.name, u.place, u.first_init, u.n_inits, u.n_params] for u in units])
     path = folder / INDEX
     if path.is_file():
-        if path.read_text() != index:
+        if path.read_text(encoding="utf-8") != index:
             raise ValueError(
                 f"out: {folder} holds results for other data or of another version of qhypernet; "
                 "name another folder"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None  # type: ignore[assignment]
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 _JOURNAL, _LOCK = "journal.log", ".lock"
@@ -41,7 +46,10 @@ def connect(folder: Path, url: str | None) -> BaseStorage:
         ValueError: The address is none, its driver is missing, or nothing answers there.
     """
     if url is None:
-        return JournalStorage(JournalFileBackend(str(folder / _JOURNAL)))
+        journal = str(folder / _JOURNAL)
+        # Optuna locks by a symbolic link, which few may make on Windows.
+        lock = JournalFileOpenLock(journal) if fcntl is None else None
+        return JournalStorage(JournalFileBackend(journal, lock))
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -92,20 +100,32 @@ def in_use(folder: Path, url: str | None, name: str) -> Iterator[BaseStorage]:
     """Marks a folder as in use, and gives its study's storage.
 
     The mark goes with the process, however it ends. Whoever is alone with a folder mends its
-    journal and puts trials back that a process before it has begun and will not end.
+    journal and puts trials back that a process before it has begun and will not end. Without such
+    marks, on Windows, every process takes itself to be alone.
     """
     with (folder / _LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            storage = connect(folder, url)
-        else:
+        if _alone(file):
             _mend(folder / _JOURNAL)
             storage = connect(folder, url)
             _put_back(storage, name, folder)
+        else:
+            storage = connect(folder, url)
+        if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_SH)
         yield storage
+
+
+def _alone(file: IO[bytes]) -> bool:
+    """Whether no other process has marked the folder, which this one keeps for itself till then."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # Whoever mends the folder is waited for.
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return False
+    return True
 
 
 def put_back(storage: BaseStorage, trial_id: int) -> None:
