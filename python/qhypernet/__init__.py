@@ -21,11 +21,9 @@ from typing import TYPE_CHECKING
 
 from qhypernet import (
     ansatz,
-    baselines,
     callbacks,
     datasets,
     evaluation,
-    export,
     gradients,
     mitigation,
     noise,
@@ -68,7 +66,7 @@ from qhypernet.training import DivergedError, Interrupted, TrainingResult, Train
 from qhypernet.tuning import read_study, tune
 
 if TYPE_CHECKING:
-    from qhypernet import export, plotting
+    from qhypernet import baselines, export, plotting
     from qhypernet.estimators import QHNClassifier, QHNRegressor, load
 
 __all__ = [
@@ -142,12 +140,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What scikit-learn or matplotlib is imported for: most of a second that others save."""
+    """What SciPy, scikit-learn or matplotlib is imported for: most of a second that others save."""
     if name in ("QHNClassifier", "QHNRegressor", "load"):
         from qhypernet import estimators
 
         return getattr(estimators, name)
-    if name in ("export", "plotting"):
+    if name in ("baselines", "export", "plotting"):
         return importlib.import_module(f"qhypernet.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -13,7 +13,7 @@ import qhypernet as qh
 ROOT = Path(__file__).parents[2]
 
 # Packages that take a noticeable part of a second to import, or that a plain import never needs.
-HEAVY = ("matplotlib", "pandas", "pydantic", "sklearn", "typer", "xarray")
+HEAVY = ("matplotlib", "optuna", "pandas", "pydantic", "scipy", "sklearn", "typer", "xarray")
 
 
 def test_the_stub_of_the_core_says_what_the_core_has() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 SMOKE = Path(__file__).with_name("smoke.py").resolve()
 UV = [sys.executable, "-m", "uv"]
-FOR_DEVELOPERS = {"dev", "bench"}
+FOR_DEVELOPERS = {"bench", "dev", "docs"}
 LARGE = {"gp"}
 
 
