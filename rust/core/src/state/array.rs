@@ -24,7 +24,12 @@ impl<T: Real> Array<T> {
         let numbers = Box::new_uninit_slice(len + LINE / size_of::<T>());
         memory::prefer_large_pages(numbers.as_ptr(), numbers.len());
         let start = numbers.as_ptr().align_offset(LINE);
-        Self { numbers, start, len }
+        let mut array = Self { numbers, start, len };
+        if cfg!(debug_assertions) {
+            // Whoever reads before he writes will notice.
+            array.fill(T::from_f64(f64::NAN));
+        }
+        array
     }
 }
 
