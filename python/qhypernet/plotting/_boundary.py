@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_class_indices, as_floats, as_probabilities
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import (
     CLASS_COLOURS,
     CLASS_MARKERS,
     DIVERGING_PALE,
-    INK,
+    INK_ON_PALE,
     SEQUENTIAL,
     house_style,
     legend_below,
@@ -99,7 +99,7 @@ def _draw_half_contour(
 ) -> None:
     # matplotlib warns about a level that the data do not reach: a model that always says one class.
     if p.min() < 0.5 < p.max():
-        axes.contour(xx, yy, p, levels=[0.5], colors=[INK], linewidths=1.4)
+        axes.contour(xx, yy, p, levels=[0.5], colors=[INK_ON_PALE], linewidths=1.4)
 
 
 def _draw_points(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qhypernet.plotting._checks import as_class_indices
-from qhypernet.plotting._style import INK, SEQUENTIAL, house_style, plain
+from qhypernet.plotting._figure import Figure
+from qhypernet.plotting._style import INK_ON_PALE, SEQUENTIAL, house_style, plain
 
 
 def confusion(predicted: ArrayLike, y: ArrayLike, class_names: Sequence[str]) -> Figure:
@@ -39,7 +39,7 @@ def confusion(predicted: ArrayLike, y: ArrayLike, class_names: Sequence[str]) ->
         axes = figure.subplots()
         axes.imshow(counts, cmap=SEQUENTIAL, vmin=0, vmax=max(int(counts.max()), 1))
         for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if count > 0.6 * counts.max() else INK
+            colour = "white" if count > 0.6 * counts.max() else INK_ON_PALE
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
         ticks = range(len(names))
         axes.set(title="Confusion", xlabel="predicted class", ylabel="class")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_probabilities
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import EXACT, GREY, TRAINED, house_style, legend_below, light_grid
 
 # Points of a cumulative curve: on a logarithmic axis more cannot be told apart.

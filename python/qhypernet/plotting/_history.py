@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import EXACT, GREY, TRAINED, house_style, legend_below, light_grid
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_class_indices, as_floats, as_probabilities
-from qhypernet.plotting._style import DIVERGING, INK, VERMILLION, house_style, plain
+from qhypernet.plotting._figure import Figure
+from qhypernet.plotting._style import DIVERGING, INK, INK_ON_PALE, VERMILLION, house_style, plain
 
 # Larger cells than this hold a number that can be read.
 MAX_PIXELS_WITH_NUMBERS = 64
@@ -144,5 +144,5 @@ def _write_numbers(axes: Axes, means: NDArray[np.float64]) -> None:
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if abs(mean) > 0.7 else INK,
+            color="white" if abs(mean) > 0.7 else INK_ON_PALE,
         )

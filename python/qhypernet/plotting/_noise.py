@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import GREY, TRAINED, house_style, light_grid
 
 if TYPE_CHECKING:

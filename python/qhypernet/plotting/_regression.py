@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qhypernet.plotting._checks import as_floats, as_probabilities
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import (
     GREY,
     INK,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from qhypernet.plotting._checks import as_floats, as_probabilities
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import GREY, TRAINED, VERMILLION, house_style, light_grid
 
 

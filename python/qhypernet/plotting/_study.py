@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_floats
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import (
     EXACT,
     GREY,

@@ -20,6 +20,11 @@ TRAINED = BLUE
 EXACT = ORANGE
 GREY = "#6B7280"
 INK = "#1F2933"
+AXIS = "#9AA5B1"
+GRID = "#E4E7EB"
+# INK for what stands on pale ground and not on the page: no eye tells the two apart, but a page
+# that is dark can give one of them another colour and leave the other.
+INK_ON_PALE = "#1F2934"
 
 # One colour a class; a class is also told by its marker, never by colour alone.
 CLASS_COLOURS = (BLUE, VERMILLION)
@@ -51,16 +56,16 @@ _STYLE = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
-    "axes.edgecolor": "#9AA5B1",
-    "xtick.color": "#9AA5B1",
-    "ytick.color": "#9AA5B1",
+    "axes.edgecolor": AXIS,
+    "xtick.color": AXIS,
+    "ytick.color": AXIS,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
-    "grid.color": "#E4E7EB",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "lines.linewidth": 1.6,

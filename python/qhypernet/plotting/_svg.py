@@ -23,7 +23,12 @@ def embed(figure: Figure) -> str:
         >>> embed(Figure()).startswith("data:image/svg+xml;base64,")
         True
     """
+    return "data:image/svg+xml;base64," + base64.b64encode(text_of(figure).encode()).decode("ascii")
+
+
+def text_of(figure: Figure) -> str:
+    """Return the figure as SVG."""
     buffer = io.BytesIO()
     with house_style():
         figure.savefig(buffer, format="svg", dpi=RASTER_DPI, metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue().decode()
