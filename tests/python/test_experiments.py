@@ -95,6 +95,8 @@ def test_means_of_figure_3_are_those_of_its_runs():
 def test_figure_4_names_the_objective_that_ends_nearest_to_the_posterior():
     findings, said = _run("fig4")
     assert len(said) == 9
+    (figure,) = findings.figures.values()
+    assert figure._repr_svg_()[0].count("<svg") == 1  # Notebooks show it.
     (table,) = findings.tables.values()
     results = _results()
     for data in ("gaussian", "moons", "rings"):

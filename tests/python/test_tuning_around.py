@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,21 @@ def test_slices_show_numbers_as_they_are_and_choices_side_by_side() -> None:
     assert points == [[[4, 0.3], [1, 0.2]], [[1, 0.3], [0, 0.2], [1, 0.1]]]
     assert layers.get_xscale() == "log"
     assert [label.get_text() for label in start.get_xticklabels()] == ["near_\nuniform", "random"]
+
+
+@pytest.mark.parametrize("ends", [(0.026, 0.8), (30.0, 3000.0), (1e-5, 1.0), (0.05, 0.08)])
+def test_logarithmic_slices_have_a_few_labels_that_can_be_read(ends: tuple[float, float]) -> None:
+    rates = np.geomspace(*ends, 9).tolist()
+    figure = plotting.slices({"a": rates, "b": rates, "rate": rates}, rates, "nll", log=["rate"])
+    figure.draw_without_rendering()
+    axes = figure.axes[2]
+    low, high = axes.get_xlim()
+    ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    shown = [label for place, label in ticks if low <= place <= high]
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
+    boxes = [label.get_window_extent() for label in shown if label.get_text()]
+    assert len(boxes) >= 2
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 
 
 def test_regression_is_tuned_too() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from qhypernet.plotting._figure import Figure
 from qhypernet.plotting._style import BLUE, GREY, VERMILLION, legend_below
 
 COLOURS = {"MLE": GREY, "ELBO": BLUE, "SELBO": VERMILLION}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from qhypernet.plotting._checks import as_floats
@@ -128,6 +128,7 @@ def slices(
             axes.set_xlabel(plain([name])[0])
             if name in log:
                 axes.set_xscale("log")
+                _logarithmic_ticks(axes)
             light_grid(axes)
         for axes in panels[:, 0]:
             axes.set_ylabel(metric)
@@ -173,6 +174,16 @@ def compromises(
         light_grid(axes)
         legend_below(figure, axes)
     return figure
+
+
+def _logarithmic_ticks(axes: Axes) -> None:
+    """Few enough to be read: over a decade or less, matplotlib labels too many parts of it."""
+    low, high = axes.get_xlim()
+    if high < 1000 * low:
+        few = LogLocator(subs=(1.0, 3.0)) if high >= 10 * low else MaxNLocator(4)
+        axes.xaxis.set_major_locator(few)
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _slice(axes: Axes, column: Sequence[Any], found: NDArray[np.float64]) -> None:
