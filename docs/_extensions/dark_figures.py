@@ -26,7 +26,7 @@ def dark(svg: str) -> str:
 
 
 def _add(app: Sphinx, doctree: nodes.document) -> None:
-    folder = Path(app.outdir) / "jupyter_execute"
+    folder = Path(app.outdir).parent / "jupyter_execute"
     page = Path(app.env.doc2path(app.env.docname)).parent
     for image in list(doctree.findall(nodes.image)):
         path = Path(os.path.normpath(page / image["uri"]))

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
 
+# A command that is not known is left as text.
+_UNKNOWN = re.compile(r">(\\[A-Za-z]+|&)<")
 
-def _converted(node: nodes.Element, *, as_block: bool) -> str:
-    try:
-        return tex2mathml(node.astext(), as_block=as_block)
-    except MathError as error:
-        raise ExtensionError(f"{node.source}:{node.line}: {node.astext()!r}: {error}") from error
+
+def _converted(node: nodes.Element, display: str) -> str:
+    found = convert(node.astext(), display=display)
+    unknown = _UNKNOWN.search(found)
+    if unknown:
+        raise ExtensionError(f"{node.source}:{node.line}: {unknown[1]}: no such command")
+    return str(found)
 
 
 def _inline(self: HTML5Translator, node: nodes.math) -> None:
-    self.body.append(_converted(node, as_block=False))
+    self.body.append(_converted(node, "inline"))
     raise nodes.SkipNode
 
 
 def _block(self: HTML5Translator, node: nodes.math_block) -> None:
     self.body.append(self.starttag(node, "div", CLASS="formula"))
-    self.body.append(_converted(node, as_block=True))
+    self.body.append(_converted(node, "block"))
     if node["number"]:
         self.body.append(f'<span class="eqno">({node["number"]})</span>')
     self.body.append("</div>")

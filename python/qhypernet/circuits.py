@@ -15,6 +15,8 @@ from qhypernet import _check, _core
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
+__all__ = ["Circuit", "Instruction", "State"]
+
 Number = TypeVar("Number", bound=np.generic)
 
 

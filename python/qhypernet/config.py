@@ -26,6 +26,17 @@ from qhypernet.samplers import Sampler
 from qhypernet.schedules import Schedule
 from qhypernet.stopping import EarlyStopping
 
+__all__ = [
+    "CircuitConfig",
+    "DataConfig",
+    "HardwareConfig",
+    "NetworkConfig",
+    "ObjectiveConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "TrainingConfig",
+]
+
 _HARDWARE_SHOTS = 1000
 """Of each setting, where a run on hardware does not say how many."""
 

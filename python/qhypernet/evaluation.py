@@ -17,6 +17,17 @@ from qhypernet.priors import BernoulliPrior
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "METRICS",
+    "Metric",
+    "evaluate",
+    "measure",
+    "metrics",
+    "predictive_metrics",
+    "summary",
+    "worst",
+]
+
 
 class Metric(NamedTuple):
     """What is measured of a distribution over networks."""

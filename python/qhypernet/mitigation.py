@@ -18,6 +18,8 @@ Bits: TypeAlias = NDArray[np.uint8]
 Weigh: TypeAlias = Callable[[Bits], Floats]
 """Shots (B, S, n) to what each counts for, (B, S): a row sums to 1 and may hold negative values."""
 
+__all__ = ["Mitigation", "ReadoutMitigation", "Weigh"]
+
 _CALIBRATION_STEP = 2**30
 """Step of the streams of calibrations, far from any training's."""
 

@@ -32,7 +32,7 @@ class ExactPosterior:
         return np.asarray((entropy_terms(q) - q * self.log_probabilities).sum(axis=-1))
 
     def total_variation(self, q: ArrayLike) -> NDArray[np.float64]:
-        """Half the sum of |q - posterior|, from 0 to 1, for q of shape (..., 2**n)."""
+        """Half the sum of ``|q - posterior|``, from 0 to 1, for q of shape (..., 2**n)."""
         q = self._distributions(q)
         return np.asarray(np.abs(q - self.probabilities).sum(axis=-1) / 2)
 

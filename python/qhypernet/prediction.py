@@ -102,7 +102,7 @@ def calibration_error(
     """Expected calibration error (Guo et al. 2017, arXiv 1706.04599), for (..., D, K).
 
     Points are put into ``n_bins`` equal bins by the probability of their most probable class; the
-    error is the mean over points of |accuracy - mean confidence| of their bin.
+    error is the mean over points of ``|accuracy - mean confidence|`` of their bin.
     """
     p, labels = _predictions(probabilities, y)
     confidence = p.max(axis=-1)

@@ -31,6 +31,8 @@ from qhypernet.training import TrainingResult, train
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["Run", "execute", "read"]
+
 _CONFIG, _RESULT, _CHECKPOINT = "config.toml", "result.nc", "checkpoint.nc"
 _ARRAYS = ("X_train", "y_train", "X_test", "y_test")
 _LOGS: dict[str, tuple[str, Callable[[Path], Callback]]] = {

@@ -17,6 +17,7 @@ Example:
 from qhypernet.baselines._base import Baseline, BaselineResult, Samples
 from qhypernet.baselines._compare import compare, frame
 from qhypernet.baselines._methods import METHODS
+from qhypernet.baselines._variational import Variational
 from qhypernet.baselines.annealing import SimulatedAnnealing
 from qhypernet.baselines.autoregressive import Autoregressive
 from qhypernet.baselines.bayesbinn import BayesBiNN
@@ -37,6 +38,7 @@ __all__ = [
     "Samples",
     "SimulatedAnnealing",
     "StraightThrough",
+    "Variational",
     "compare",
     "frame",
 ]

@@ -21,10 +21,12 @@ class Dataset:
 
     Attributes:
         name: what it is called in reports.
-        X_train, X_test: features, float64, shapes ``(D, d)`` and ``(D_test, d)``; dimensionless
-            (standardised, or scaled to [-1, 1] for images).
-        y_train, y_test: class indices ``0..K-1``, int64, or for regression targets, float64, in
-            units of the training targets' standard deviation; shapes ``(D,)`` and ``(D_test,)``.
+        X_train: features, float64, shape ``(D, d)``; dimensionless (standardised, or scaled to
+            [-1, 1] for images).
+        y_train: class indices ``0..K-1``, int64, or for regression targets, float64, in units of
+            the training targets' standard deviation; shape ``(D,)``.
+        X_test: features of the test part, ``(D_test, d)``.
+        y_test: its classes or targets, ``(D_test,)``.
         feature_names: ``d`` names, one a column of ``X_train``.
         class_names: ``K`` names; class index ``k`` is called ``class_names[k]``. None for
             regression.

@@ -87,7 +87,10 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
             the ELBO, or minus the objective; NaN for one that diverged.
         best_init_: The initialisation whose networks are stored.
         projection_: From features to the network's inputs.
-        n_features_in_, feature_names_in_, n_iter_, seed_: As everywhere.
+        n_features_in_: Features of the table that it was trained on.
+        feature_names_in_: Their names, if they were given as text.
+        n_iter_: Steps taken.
+        seed_: The seed, drawn if none was given.
 
     Example:
         >>> import qhypernet as qh

@@ -63,9 +63,9 @@ class QHNRegressor(RegressorMixin, Hypernetwork):  # type: ignore[misc]
         verbose: Whether to show a progress bar.
 
     Attributes:
-        target_mean_, target_scale_: Of the targets, in their units.
-        networks_, network_weights_, network_, circuit_, params_, history_, scores_, best_init_,
-            projection_, n_features_in_, feature_names_in_, n_iter_, seed_: As of the classifier.
+        target_mean_: Of the targets, in their units.
+        target_scale_: Their standard deviation.
+        networks_: This and all others are as :class:`QHNClassifier` has them, but ``classes_``.
 
     Example:
         >>> import numpy as np, qhypernet as qh

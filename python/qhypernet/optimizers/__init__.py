@@ -9,5 +9,6 @@ from qhypernet.optimizers.sgd import SGD
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {kind.name: kind for kind in (Adam, SGD, LBFGSB)}
 """The optimisers by name."""
+"""The optimisers by name."""
 
 __all__ = ["LBFGSB", "OPTIMIZERS", "SGD", "Adam", "Arrays", "Descent", "Optimizer", "Rule"]

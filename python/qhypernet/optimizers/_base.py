@@ -12,6 +12,7 @@ from qhypernet.schedules import Schedule
 
 Floats: TypeAlias = NDArray[np.float64]
 Arrays: TypeAlias = dict[str, Floats]
+"""Arrays by name, first axis B."""
 
 
 class Descent(ABC):

@@ -65,7 +65,7 @@ class Sampler(Protocol):
                 names give equal bits. A device has no use for them.
 
         Returns:
-            Bits of shape (B, S, n): column i is qubit i. S is ``shots``, or a little more where a
+            Bits of shape (B, S, n), qubit i in column i. S is ``shots``, or a little more where a
             service rounds up (twirling does).
 
         Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qhypernet.sweeps._plan import Plan
     from qhypernet.sweeps._sweep import Sweep
 
-__all__ = ["INDEX", "is_sweep", "read_sweep", "sweep"]
+__all__ = ["INDEX", "Sweep", "is_sweep", "read_sweep", "sweep"]
 
 INDEX = "units.json"
 """The list of units in a sweep's folder."""
@@ -95,3 +95,11 @@ def read_sweep(folder: str | os.PathLike[str]) -> Sweep:
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds a sweep."""
     return (folder / INDEX).is_file()
+
+
+def __getattr__(name: str) -> object:
+    if name == "Sweep":
+        from qhypernet.sweeps._sweep import Sweep
+
+        return Sweep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

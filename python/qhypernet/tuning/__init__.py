@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qhypernet.tuning._config import TuneConfig
     from qhypernet.tuning._study import Study
 
-__all__ = ["CONFIG", "is_study", "read_study", "tune"]
+__all__ = ["CONFIG", "Study", "is_study", "read_study", "tune"]
 
 CONFIG = "study.toml"
 """The description in a study's folder."""
@@ -92,3 +92,11 @@ def read_study(folder: str | os.PathLike[str], storage: str | None = None) -> St
 def is_study(folder: Path) -> bool:
     """Whether a folder holds a study."""
     return (folder / CONFIG).is_file()
+
+
+def __getattr__(name: str) -> object:
+    if name == "Study":
+        from qhypernet.tuning._study import Study
+
+        return Study
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
