@@ -1,18 +1,18 @@
 """How the site is built: ``make docs``."""
 
 import os
+import shutil
 import sys
 import tempfile
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-# Pages run commands of the environment that they are built in, and show what they print as text:
-# the kernel asks for colours unless a startup file of its profile asks for none.
+# Pages run commands of the environment that they are built in, in a kernel that begins with a file.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["IPYTHONDIR"] = tempfile.mkdtemp()
 startup = Path(os.environ["IPYTHONDIR"], "profile_default", "startup")
 startup.mkdir(parents=True)
-(startup / "no_colours.py").write_text("import os; os.environ.pop('FORCE_COLOR', None)")
+shutil.copy(Path(__file__).with_name("_kernel.py"), startup)
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 

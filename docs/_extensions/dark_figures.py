@@ -6,7 +6,6 @@ Figures have transparent ground. What is drawn on the page itself has the ink an
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,16 @@ def dark(svg: str) -> str:
 
 
 def _add(app: Sphinx, doctree: nodes.document) -> None:
-    folder = Path(app.outdir).parent / "jupyter_execute"
-    page = Path(app.env.doc2path(app.env.docname)).parent
+    folder = (Path(app.outdir).parent / "jupyter_execute").resolve()
     for image in list(doctree.findall(nodes.image)):
-        path = Path(os.path.normpath(page / image["uri"]))
+        path = Path(app.env.relfn2path(image["uri"])[1]).resolve()
         if path.suffix != ".svg" or folder not in path.parents:
             continue
         other = path.with_name(f"{path.stem}-dark.svg")
         other.write_text(dark(path.read_text()))
+        image["alt"] = "What the code above draws"
         twin = image.deepcopy()
-        twin["uri"] = str(Path(image["uri"]).with_name(other.name))
+        twin["uri"] = image["uri"].replace(path.name, other.name)
         image["classes"].append("only-light")
         twin["classes"].append("only-dark")
         image.parent.insert(image.parent.index(image) + 1, twin)

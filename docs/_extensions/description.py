@@ -19,11 +19,11 @@ _PAGE = "reference/description.md"
 _HEAD = """\
 # Descriptions
 
-A run is described by a TOML file, `qhypernet train --config run.toml`. Studies ([tuning](../tuning.md))
-and sweeps are descriptions with a table more, `[tune]` or `[sweep]`. Every field has a default but the
-data's `source`, and a field that does not exist is an error. A number that may change during training
-is written as a number or as `"3000:30"`: from 3000 to 30, geometrically; `"3000:30:linear"` and
-`"3000:30:cosine"` say otherwise.
+A run is described by a TOML file, `qhypernet train --config run.toml`. Studies
+([tuning](../tuning.md)) and sweeps are descriptions with a table more, `[tune]` or `[sweep]`. Every
+field has a default but the data's `source`, and a field that does not exist is an error. A number
+that may change during training is written as a number or as `"3000:30"`: from 3000 to 30,
+geometrically; `"3000:30:linear"` and `"3000:30:cosine"` say otherwise.
 """
 
 
@@ -64,8 +64,8 @@ def _default(info: FieldInfo) -> str:
 def _write(app: Sphinx) -> None:
     lines = [_HEAD]
     for name, info in RunConfig.model_fields.items():
-        models = [m for m in (info.annotation, *typing.get_args(info.annotation))]
-        (model,) = [m for m in models if isinstance(m, type) and issubclass(m, BaseModel)]
+        kinds = (info.annotation, *typing.get_args(info.annotation))
+        (model,) = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
         lines += _section(name, model)
     page = Path(app.srcdir) / _PAGE
     page.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,11 @@ GROUPS = {
     "Measure on devices": ("samplers", "mitigation", "noise"),
     "Run many": ("runs", "config", "tuning", "sweeps", "experiments", "report"),
 }  # fmt: skip
+# What NDArray[float64] stands for, which autodoc writes out.
+_ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[~?(?:typing\.)?tuple\[~?(?:typing\.)?Any, \.\.\.\], "
+    r"~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
 _VERSION = [".. py:data:: qhypernet.__version__", "", "   The version, as text.", ""]
 MODULES = [importlib.import_module(f"qhypernet.{n}") for names in GROUPS.values() for n in names]
 
@@ -129,6 +135,14 @@ def _skip(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: ob
     return skip or not own.startswith("qhypernet")
 
 
+def _short_types(
+    app: Sphinx, what: str, name: str, value: object, options: object, signature: str, result: str
+) -> tuple[str, str]:
+    """Arrays as the code writes them."""
+    del app, what, name, value, options
+    return tuple(_ARRAY.sub(r"NDArray[\1]", text) if text else text for text in (signature, result))
+
+
 def _untyped(self: GoogleDocstring) -> tuple[str, list[str]]:
     """An attribute's text, whose ``words: more words`` napoleon would read as ``type: text``."""
     return "", GoogleDocstring(self._dedent(self._consume_to_end()), self._config).lines()
@@ -178,6 +192,7 @@ def _in_signature(node: nodes.Node) -> bool:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Pages before they are read, references when they are not found."""
     app.connect("builder-inited", _write)
+    app.connect("autodoc-process-signature", _short_types)
     app.connect("autodoc-skip-member", _skip)
     GoogleDocstring._consume_inline_attribute = _untyped
     app.connect("missing-reference", _resolve)

@@ -96,8 +96,8 @@ class Sweep:
             path: The NetCDF file to put them into; ``collected.nc`` in the folder if not given.
 
         Returns:
-            Its dims are the axes, ``init``, and ``metric``, ``reference``, ``step`` or ``param``; NaN
-            where there is no result yet, which ``done`` tells.
+            Its dims are the axes, ``init``, and ``metric``, ``reference``, ``step`` or ``param``.
+            NaN where there is no result yet, which ``done`` tells.
         """
         from qhypernet.sweeps._collect import collect
 
