@@ -21,6 +21,7 @@ from typer.main import get_command
 import qhypernet as qh
 from qhypernet import cli
 
+INK = "#1f2933"
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -134,6 +135,10 @@ def test_nothing_is_fetched_to_read_a_page(site: Path) -> None:
 def test_figures_have_light_ink_on_a_dark_page(site: Path) -> None:
     text = (site / "gallery.html").read_text()
     assert text.count("only-dark") == text.count("only-light") > 10
+    light = {path for path in (site / "_images").glob("*.svg") if INK in path.read_text()}
+    dark = set((site / "_images").glob("*-dark.svg"))
+    assert len(dark) > 10
+    assert not light & dark
 
 
 # A page in a frame as wide as a phone, and how wide it would like to be.

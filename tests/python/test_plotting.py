@@ -101,6 +101,14 @@ def test_user_settings_do_not_leak_into_figures() -> None:
         assert svg(EXAMPLES["reliability"]()) == plain
 
 
+def test_a_notebook_shows_a_figure_and_puts_something_light_behind_it() -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    shown, how = DisplayFormatter().format(EXAMPLES["reliability"]())
+    assert shown["image/svg+xml"].startswith("<?xml")
+    assert how["image/svg+xml"] == {"needs_background": "light"}
+
+
 def test_pyplot_is_never_used() -> None:
     code = (
         "import sys; from qhypernet import plotting as p;"
