@@ -125,6 +125,11 @@ def test_every_link_inside_resolves(site: Path) -> None:
     assert found > 1000
 
 
+def test_no_cell_of_a_page_warns(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert 'class="output stderr' not in path.read_text(), path
+
+
 def test_nothing_is_fetched_to_read_a_page(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text()

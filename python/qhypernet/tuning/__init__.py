@@ -5,7 +5,9 @@ Optuna and pydantic are imported when a study begins, so that importing this mod
 
 from __future__ import annotations
 
+import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,7 @@ def tune(
         ...     len(study.trials), study.description(study.best[0]).training.steps
         (3, 5)
     """
+    _import_optuna()
     from qhypernet.tuning._config import TuneConfig
     from qhypernet.tuning._tune import run
 
@@ -84,6 +87,7 @@ def read_study(folder: str | os.PathLike[str], storage: str | None = None) -> St
     Raises:
         ValueError: There is no study, or its storage cannot be reached.
     """
+    _import_optuna()
     from qhypernet.tuning import _study
 
     return _study.read_study(Path(folder), storage)
@@ -94,8 +98,16 @@ def is_study(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
+def _import_optuna() -> None:
+    """Optuna tells notebooks to install what a progress bar needs that is never shown here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        importlib.import_module("optuna")
+
+
 def __getattr__(name: str) -> object:
     if name == "Study":
+        _import_optuna()
         from qhypernet.tuning._study import Study
 
         return Study
