@@ -37,6 +37,13 @@ class HammingKernel:
         if not self.bandwidths:
             raise ValueError("bandwidths: expected at least one, got none")
 
+    def __init_subclass__(cls) -> None:
+        # What a subclass says of pairs would be ignored: the core works with bandwidths.
+        raise TypeError(
+            f"{cls.__name__}: expected no kernel derived from HammingKernel, which its bandwidths "
+            "decide; for a kernel of another kind write an Objective of your own"
+        )
+
     def __repr__(self) -> str:
         return f"HammingKernel(bandwidths={self.bandwidths})"
 

@@ -261,3 +261,8 @@ BAD_KERNELS = {
 def test_a_bad_argument_is_named(argument, call):
     with pytest.raises((ValueError, TypeError), match=rf"^{argument}: expected .*, got "):
         call()
+
+
+def test_a_kernel_of_another_kind_is_not_ignored() -> None:
+    with pytest.raises(TypeError, match=r"^Mine: expected no kernel derived from HammingKernel"):
+        type("Mine", (qh.HammingKernel,), {"__call__": lambda *_: 1.0})
