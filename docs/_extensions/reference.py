@@ -10,6 +10,7 @@ import importlib
 import inspect
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,8 +27,8 @@ import qhypernet
 GROUPS = {
     "Describe": ("circuits", "ansatz", "networks", "problems", "priors", "datasets"),
     "Train": (
-        "training", "objectives", "kernels", "gradients", "optimizers", "schedules", "stopping",
-        "selection", "recipes", "threads",
+        "training", "callbacks", "objectives", "kernels", "gradients", "optimizers", "schedules",
+        "stopping", "selection", "recipes", "threads",
     ),
     "Judge": (
         "posterior", "floor", "prediction", "regression", "evaluation", "baselines", "plotting",
@@ -36,12 +37,15 @@ GROUPS = {
     "Measure on devices": ("samplers", "mitigation", "noise"),
     "Run many": ("runs", "config", "tuning", "sweeps", "experiments", "report"),
 }  # fmt: skip
-# What NDArray[float64] stands for, which autodoc writes out.
+# What ArrayLike and NDArray[float64] stand for, which autodoc writes out.
+_ARRAY_LIKE = re.compile(
+    r"~?[\w.]*_Buffer \| ~?[\w.]*_SupportsArray\[.*?_NestedSequence\[complex \| bytes \| str\]"
+)
 _ARRAY = re.compile(
     r"~?(?:numpy\.)?ndarray\[~?(?:typing\.)?tuple\[~?(?:typing\.)?Any, \.\.\.\], "
     r"~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
 )
-_VERSION = [".. py:data:: qhypernet.__version__", "", "   The version, as text.", ""]
+_VERSION = [".. py:data:: __version__", "", "   The version, as text.", ""]
 MODULES = [importlib.import_module(f"qhypernet.{n}") for names in GROUPS.values() for n in names]
 
 
@@ -68,13 +72,14 @@ def shown_name(module: ModuleType, name: str) -> str:
     return f"{module.__name__}.{name}"
 
 
-def _documented() -> dict[int, str]:
-    """The names that objects are documented under, by their identity."""
-    return {
-        id(getattr(module, name)): shown_name(module, name)
-        for module in MODULES
-        for name in public_names(module)
-    }
+@cache
+def _documented() -> dict[int, tuple[ModuleType, str]]:
+    """The page and the name that objects are documented under, by their identity."""
+    found: dict[int, tuple[ModuleType, str]] = {}
+    for module in MODULES:
+        for name in public_names(module):
+            found.setdefault(id(getattr(module, name)), (module, shown_name(module, name)))
+    return found
 
 
 def _entry(module: ModuleType, name: str) -> list[str]:
@@ -86,7 +91,7 @@ def _entry(module: ModuleType, name: str) -> list[str]:
         return [f".. autofunction:: {shown}", ""]
     keys = [f"Keys: {', '.join(f'``{key}``' for key in value)}.", ""] if _is_table(value) else []
     text = [*_text_below(name, value), *keys]
-    return [f".. py:data:: {shown}", "", *(f"   {line}" for line in text), ""]
+    return [f".. py:data:: {name}", "", *(f"   {line}" for line in text), ""]
 
 
 def _is_table(value: object) -> bool:
@@ -106,11 +111,16 @@ def _text_below(name: str, value: object) -> list[str]:
 def _page(module: ModuleType) -> str:
     title = f"``{module.__name__}``"
     # A function may have its module's name; the function is what is meant.
-    hidden = ["   :no-index:"] if module.__name__ in _documented().values() else []
+    hidden = (
+        ["   :no-index:"]
+        if any(module.__name__ == name for _, name in _documented().values())
+        else []
+    )
     lines = [title, "=" * len(title), "", f".. automodule:: {module.__name__}"]
     lines += [*hidden, ""]
     for name in public_names(module):
-        if not inspect.ismodule(getattr(module, name)):
+        value = getattr(module, name)
+        if not inspect.ismodule(value) and _documented()[id(value)][0] is module:
             lines += _entry(module, name)
     return "\n".join(lines)
 
@@ -131,16 +141,27 @@ def _write(app: Sphinx) -> None:
 def _skip(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: object) -> bool:
     """Members that come from other packages are theirs to document."""
     del app, what, name, options
-    own = getattr(getattr(value, "fget", value), "__module__", None) or "qhypernet"
-    return skip or not own.startswith("qhypernet")
+    function = getattr(value, "fget", value)
+    owner = getattr(function, "__objclass__", function)
+    return skip or not (getattr(owner, "__module__", None) or "qhypernet").startswith("qhypernet")
 
 
 def _short_types(
-    app: Sphinx, what: str, name: str, value: object, options: object, signature: str, result: str
-) -> tuple[str, str]:
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: object,
+    options: object,
+    signature: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None] | None:
     """Arrays as the code writes them."""
     del app, what, name, value, options
-    return tuple(_ARRAY.sub(r"NDArray[\1]", text) if text else text for text in (signature, result))
+    return (_short(signature), _short(result)) if signature else None
+
+
+def _short(text: str | None) -> str | None:
+    return text and _ARRAY.sub(r"NDArray[\1]", _ARRAY_LIKE.sub("ArrayLike", text))
 
 
 def _untyped(self: GoogleDocstring) -> tuple[str, list[str]]:
@@ -176,7 +197,7 @@ def _shown(name: str) -> str | None:
         for j, part in enumerate(parts[i:], start=i + 1):
             value = getattr(value, part, None)
             if id(value) in _documented():
-                return ".".join([_documented()[id(value)], *parts[j:]])
+                return ".".join([_documented()[id(value)][1], *parts[j:]])
         return None
     return None
 

@@ -98,3 +98,4 @@ class TrainingStep:
 
 
 Callback = Callable[[TrainingStep], object]
+"""Called with a :class:`TrainingStep` after each step; training ends where it returns True."""

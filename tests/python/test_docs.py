@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -30,9 +32,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as ``make docs`` does; every cell of every page is run."""
     folder = tmp_path_factory.mktemp("docs") / "html"
     options = ["--fail-on-warning", "--nitpicky", "--keep-going", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, DOCS, folder], capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "sphinx", *options, DOCS, folder]
+    # Cells are run elsewhere, and are to find the package that is tested.
+    env = os.environ | {"PYTHONPATH": str(Path(qh.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -58,13 +61,13 @@ def look_up(name: str) -> object:
     module, _, last = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), last)
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):
         return None
 
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     names = documented(site)
-    objects = {id(look_up(name)) for name in names}
+    objects = {id(value) for value in map(look_up, names) if value is not None}
     missing = [
         f"{module.__name__}.{name}"
         for module in public_modules()
@@ -170,4 +173,7 @@ def test_no_page_is_wider_than_a_phone(site: Path, tmp_path: Path) -> None:
         done = subprocess.run(
             [*command, frame.as_uri()], capture_output=True, text=True, timeout=120, check=True
         )
-        assert "<title>width 390 of 390" in done.stdout, page
+        found = re.search(r"<title>width (\d+) of (\d+)", done.stdout)
+        assert found is not None, done.stdout
+        # The scroll bar takes some of the 390 pixels.
+        assert int(found[1]) == int(found[2]) > 360, page

@@ -54,8 +54,8 @@ class QHNClassifier(ClassifierMixin, Hypernetwork):  # type: ignore[misc]
         n_inits: Initialisations. The best is kept: by the exact ELBO where the simulation knows q,
             else by the objective on fresh samples.
         n_steps: Training steps.
-        optimizer: "adam", "sgd", "lbfgsb" or an :class:`Optimizer`. With "lbfgsb", which needs a
-            weight that stays as it is, nothing is annealed.
+        optimizer: "adam", "sgd", "lbfgsb" or an :class:`qhypernet.optimizers.Optimizer`. With
+            "lbfgsb", which needs a weight that stays as it is, nothing is annealed.
         learning_rate: Of a named optimiser, a number or a :class:`Schedule`. None is 0.001 for
             "sgd", and for "adam" that of :func:`qhypernet.recipes.adam`, which falls, or 0.1 with
             shots or ``stopping``.
