@@ -9,7 +9,9 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 from dask_cluster import Cluster
 
 import qhypernet as qh
@@ -125,6 +127,35 @@ def test_workers_take_as_many_threads_as_tasks(tmp_path: Path, restored_threads:
         assert qh.num_threads() == 3
         qh.sweep(small, "b", dask=address, threads=2)
         assert qh.num_threads() == 2
+
+
+def test_files_are_the_same_bytes_while_a_profiler_looks_on(tmp_path: Path) -> None:
+    """dask's samples the frames of a worker's thread, and so keeps alive what they hold."""
+    here, done = threading.get_ident(), threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            frame, held = sys._current_frames()[here], []
+            while frame is not None:
+                held.append(frame)
+                frame = frame.f_back
+            time.sleep(3e-4)
+            del held
+            time.sleep(3e-4)
+
+    dataset = xr.Dataset(
+        {"a": (("x", "y"), np.ones((2, 3))), "b": ("y", np.arange(3)), "c": ((), 1.0)},
+        coords={"x": ["one", "two"], "y": ["u", "v", "w"]},
+    )
+    profiler = threading.Thread(target=look)
+    profiler.start()
+    try:
+        for i in range(100):
+            _engines._write(tmp_path / f"{i}.nc", dataset)
+    finally:
+        done.set()
+        profiler.join()
+    assert len({path.read_bytes() for path in tmp_path.glob("*.nc")}) == 1
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -136,11 +137,20 @@ def _at_dask(unit: Unit, workplace: Workplace) -> Outcome:
 
 def _write(path: Path, dataset: xr.Dataset) -> None:
     """Writes a file that is nobody else's: without the lock that xarray would take for it from the
-    scheduler, over the network, wherever it finds dask at work."""
+    scheduler, over the network, wherever it finds dask at work.
+
+    In a thread of its own: dask's profiler looks at the worker's, and holds for a moment what it is
+    at. An object that HDF5 is to drop meanwhile keeps its place, and the next one gets another: the
+    same numbers, but not the same bytes.
+    """
     import dask
 
-    with _WRITING, dask.config.set(scheduler="synchronous"):
-        storage.write_dataset(path, dataset)
+    with (
+        _WRITING,
+        dask.config.set(scheduler="synchronous"),
+        ThreadPoolExecutor(1) as thread,
+    ):
+        thread.submit(storage.write_dataset, path, dataset).result()
 
 
 _WRITING = threading.Lock()
