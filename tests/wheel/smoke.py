@@ -184,6 +184,14 @@ def dashboard() -> None:
     assert len(json.loads(answer)["study_summaries"]) == 1, answer
 
 
+def tensorboard() -> None:
+    """A training writes what TensorBoard reads."""
+    data = qh.datasets.moons()
+    watch = qh.callbacks.TensorBoard("board")
+    qh.QHNClassifier(hidden=2, n_inits=2, n_steps=5, callback=watch).fit(data.X_train, data.y_train)
+    assert list(Path("board").glob("events.*"))
+
+
 def with_tune(**changes: Any) -> dict[str, Any]:
     """The study with other settings."""
     return STUDY | {"tune": STUDY["tune"] | changes}
@@ -205,6 +213,7 @@ EXTRAS: dict[str, Callable[[], None]] = {
     "postgresql": lambda: stored("postgresql"),
     "mysql": lambda: stored("mysql"),
     "dashboard": dashboard,
+    "tensorboard": tensorboard,
 }
 
 
