@@ -38,6 +38,10 @@ SECONDS_BETWEEN_KILLS = 5.0
 more."""
 
 
+STEPS = 700
+"""A unit takes about a second."""
+
+
 def description(n_units: int, steps: int) -> dict[str, Any]:
     """Units of one initialisation of a 2-3-1 network on 13 qubits: about 3.5 ms a step."""
     return {
@@ -51,8 +55,8 @@ def description(n_units: int, steps: int) -> dict[str, Any]:
 
 def fanout(folder: Path, n_units: int) -> None:
     """The same units in one process, on loky, and on dask."""
-    plan = description(n_units, 250)
-    one = qh.sweep(description(2, 250), folder / "warm", jobs=1, threads=1, progress=False)
+    plan = description(n_units, STEPS)
+    one = qh.sweep(description(2, STEPS), folder / "warm", jobs=1, threads=1, progress=False)
     bare = _bare(one, folder)
     seconds = {}
     qh.set_num_threads(1)

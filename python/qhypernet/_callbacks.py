@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -56,13 +56,8 @@ class Together:
             self._left = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._left.__exit__(kind, error, trace)
+    def __exit__(self, *exception: Any) -> None:
+        self._left.__exit__(*exception)
 
     def __call__(self, step: TrainingStep) -> bool:
         """Shows all of them the step; whether one of them has had enough."""

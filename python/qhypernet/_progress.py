@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +59,6 @@ class TrainingProgress:
         text = f"{np.median(objective):.4g} (best {np.min(objective):.4g})"
         self._bar.update(self._task, completed=self._done, rate=f"{rate:.3g}", objective=text)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._show:
             self._bar.stop()

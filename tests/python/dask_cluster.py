@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
 
 class Cluster:
@@ -35,12 +34,7 @@ class Cluster:
         self.workers[worker].wait()
         self.workers[worker] = self._worker()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()

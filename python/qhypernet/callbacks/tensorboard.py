@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -50,12 +49,7 @@ class TensorBoard:
     def __enter__(self) -> TensorBoard:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -64,7 +58,7 @@ class TensorBoard:
         """Writes a step's scalars, which are in the file when this returns."""
         writers, events = _writers()
         if self._writer is None or step.step != self._last + 1:
-            self.__exit__(None, None, None)
+            self.__exit__()
             self._writer = writers.EventFileWriter(os.fspath(self.folder))
             begun = events.SessionLog(status=events.SessionLog.START)
             # What was seen of this step and later ones is out of date.

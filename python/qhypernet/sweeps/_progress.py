@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -58,12 +57,7 @@ class UnitProgress:
             parts.append(f"{self._failed} failed")
         return ", ".join(parts)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._bar_wanted:
             self._bar.stop()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 
 class StudyProgress:
@@ -48,11 +47,6 @@ class StudyProgress:
             rate = (done - self._first) / max(time.monotonic() - self._began, 1e-9)
             self._bar.update(self._task, completed=done, rate=f"{rate:.3g}", best=best)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._show:
             self._bar.stop()
