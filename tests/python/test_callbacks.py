@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
+from tensorboard.summary.writer import event_file_writer
 from typer.testing import CliRunner
 
 import qhypernet as qh
@@ -146,6 +147,8 @@ def test_logs_of_a_training_that_died_go_on_without_a_step_twice(
     def callbacks(name: str) -> list[Any]:
         return [JSONLines(tmp_path / f"{name}.jsonl"), TensorBoard(tmp_path / name)]
 
+    # The second file of "again" would come before its first by name, were both of one second.
+    monkeypatch.setattr(event_file_writer, "_global_uid", type(event_file_writer._global_uid)(8))
     whole = train(callbacks("whole"))
     saved: list[int] = []
     with monkeypatch.context() as patch:

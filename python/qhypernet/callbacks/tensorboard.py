@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class TensorBoard:
         writers, events = _writers()
         if self._writer is None or step.step != self._last + 1:
             self.__exit__()
+            _wait_for_a_later_name(self.folder)
             self._writer = writers.EventFileWriter(os.fspath(self.folder))
             begun = events.SessionLog(status=events.SessionLog.START)
             # What was seen of this step and later ones is out of date.
@@ -71,6 +73,14 @@ class TensorBoard:
         self._writer.add_event(event)
         self._writer.flush()
         self._last = step.step
+
+
+def _wait_for_a_later_name(folder: str | os.PathLike[str]) -> None:
+    """TensorBoard reads the files of a folder in the order of their names, which begin with the
+    second: two of one second may change places."""
+    now = time.time()
+    if any(Path(folder).glob(f"events.out.tfevents.{int(now)}.*")):
+        time.sleep(int(now) + 1 - now)
 
 
 def _scalars(step: TrainingStep, metrics_every: int | None) -> Iterator[tuple[str, float]]:
