@@ -28,7 +28,6 @@ import qhypernet as qh
 from qhypernet import storage
 from qhypernet.sweeps._plan import Plan
 from qhypernet.sweeps._sweep import Sweep
-from qhypernet.sweeps._unit import Workplace, work
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 from dask_cluster import Cluster
@@ -55,37 +54,30 @@ def description(n_units: int, steps: int) -> dict[str, Any]:
 
 def fanout(folder: Path, n_units: int) -> None:
     """The same units in one process, on loky, and on dask."""
-    plan = description(n_units, STEPS)
-    one = qh.sweep(description(2, STEPS), folder / "warm", jobs=1, threads=1, progress=False)
-    bare = _bare(one, folder)
     seconds = {}
-    qh.set_num_threads(1)
     ways: dict[str, dict[str, Any]] = {"serial": {"jobs": 1}, "loky, 2 workers": {"jobs": 2}}
-    qh.sweep(description(4, 10), folder / "warm2", jobs=2, progress=False)  # Starts the workers.
+    qh.sweep(description(4, 10), folder / "warm", jobs=2, progress=False)  # Starts the workers.
     with Cluster(folder, 2) as cluster:
         ways["dask, 2 workers"] = {"dask": str(cluster.file)}
-        qh.sweep(description(4, 10), folder / "warm3", dask=str(cluster.file), progress=False)
+        qh.sweep(description(4, 10), folder / "warm2", dask=str(cluster.file), progress=False)
         for name, options in ways.items():
-            began = time.perf_counter()
-            qh.sweep(plan, folder / name, progress=False, **(options | {"threads": 1}))
-            seconds[name] = time.perf_counter() - began
-    each = seconds["serial"] / n_units
-    print(f"{n_units} units of {each:.2f} s, {each - bare:.3f} s of which is neither training nor")
-    print("evaluation (file, description, progress)")
-    for name, taken in seconds.items():
-        print(f"  {name:16} {taken:7.1f} s   {seconds['serial'] / taken:.2f}x serial")
+            options |= {"threads": 1, "progress": False}
+            seconds[name] = [
+                _seconds(description(n_units, steps), folder / f"{name} {steps}", options)
+                for steps in (1, STEPS)
+            ]
+    print(f"{n_units} units of {STEPS} steps; a unit of one step is all but training")
+    for name, (short, long) in seconds.items():
+        print(
+            f"  {name:16} {long:7.1f} s   {seconds['serial'][1] / long:.2f}x serial, "
+            f"{long / n_units:.2f} s a unit; of one step {short / n_units * 1e3:.0f} ms"
+        )
 
 
-def _bare(sweep: Sweep, folder: Path) -> float:
-    """Seconds of training and evaluation alone."""
-    unit = sweep.plan.units(Path.cwd())[0]
-    workplace = Workplace(folder / "bare", Path.cwd(), sweep.plan.options)
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        work(unit, workplace, lambda path, dataset: None)
-        times.append(time.perf_counter() - began)
-    return min(times)
+def _seconds(plan: dict[str, Any], folder: Path, options: dict[str, Any]) -> float:
+    began = time.perf_counter()
+    qh.sweep(plan, folder, **options)
+    return time.perf_counter() - began
 
 
 def kill(folder: Path, n_units: int) -> None:
