@@ -5,7 +5,7 @@ mod pack;
 
 use std::sync::OnceLock;
 
-pub use pack::{MOST_LANES, MOST_LOG, Pack, Packed, lanes};
+pub use pack::{MOST_LANES, MOST_LOG, Mix, Pack, Packed, lanes};
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +86,19 @@ pub fn prefetch<T>(values: &[T]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;
+}
+
+/// Asks memory for a place that will be written soon.
+#[inline(always)]
+pub fn prefetch_to_write<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint; it touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(place.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 /// Declares a kernel, generic over [`Real`](crate::state::Real) or not. Its body is compiled once for

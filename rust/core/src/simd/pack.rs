@@ -36,6 +36,28 @@ pub unsafe trait Pack<T>: Copy {
     fn times_from(self, a: Self, b: Self) -> Self;
     /// Each lane's partner in bit `BIT` of its number.
     fn partner<const BIT: usize>(self) -> Self;
+    /// Whether there is an instruction for [`Pack::mix`].
+    const MIXES: bool = false;
+    /// Lanes of self and of `a`, numbered on from those of self, in the order that `mix` gives.
+    fn mix(self, _a: Self, _mix: &Mix) -> Self {
+        unreachable!("only asked for where MIXES says so")
+    }
+}
+
+/// An order of lanes, in the form that the processor takes: a number of 4 bytes for each lane of 4
+/// bytes, of 8 for each of 8.
+#[derive(Debug, Clone, PartialEq)]
+#[repr(align(64))]
+pub struct Mix([u32; MOST_LANES]);
+
+impl Mix {
+    /// For `1 << log` lanes.
+    pub fn new(log: usize, source: impl Fn(usize) -> u32) -> Self {
+        let words = MOST_LANES >> log;
+        // Little-endian: the higher words of a lane's number are zero.
+        let word = |i: usize| if i.is_multiple_of(words) { source(i / words) } else { 0 };
+        Self(std::array::from_fn(word))
+    }
 }
 
 macro_rules! plain {
@@ -103,11 +125,12 @@ plain!(f32, 2);
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Pack;
+    use super::{Mix, Pack};
 
     macro_rules! pack {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
-         $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident, |$x:ident| $($bit:literal => $partner:expr),*) => {
+         $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident $($mix:ident)?,
+         |$x:ident| $($bit:literal => $partner:expr),*) => {
             // SAFETY: these are the instructions of the level that this type stands for.
             unsafe impl Pack<$type> for $pack {
                 const LOG: usize = $log;
@@ -166,19 +189,27 @@ mod x86 {
                         _ => unreachable!("no lane has such a bit"),
                     }
                 }
+                $(
+                    const MIXES: bool = true;
+                    #[inline(always)]
+                    fn mix(self, a: Self, mix: &Mix) -> Self {
+                        // SAFETY: as above; a mix is as long and as aligned as a register.
+                        unsafe { $mix(self, _mm512_load_si512((&raw const *mix).cast()), a) }
+                    }
+                )?
             }
         };
     }
 
     pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
         _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
-        _mm512_fmadd_pd _mm512_fnmadd_pd, |x|
+        _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_permutex2var_pd, |x|
         0 => _mm512_permute_pd::<0x55>(x),
         1 => _mm512_permutex_pd::<0x4e>(x),
         2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
     pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
         _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
-        _mm512_fmadd_ps _mm512_fnmadd_ps, |x|
+        _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_permutex2var_ps, |x|
         0 => _mm512_permute_ps::<0xb1>(x),
         1 => _mm512_permute_ps::<0x4e>(x),
         2 => _mm512_shuffle_f32x4::<0xb1>(x, x),

@@ -5,13 +5,12 @@
 //! where the angle stands. Angles are affine in the parameters, so derivatives are pulled back
 //! through the same coefficients.
 
-use super::array::Array;
 use super::bound::Bound;
 use super::product::Product;
 use super::real::Real;
 use super::simulate::{Evolution, Sweep};
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
-use super::vector::{Rooms, TileRoom, Vector, Workspace};
+use super::vector::{Rooms, Spare, TileRoom, Vector, Workspace};
 use crate::parallel::{Threads, map_tasks_with};
 
 impl<T: Real> Evolution<'_, T> {
@@ -76,7 +75,7 @@ impl<T: Real> Back<'_, T> {
     ) -> Found {
         let mut all = self.nothing_found();
         if self.layout.is_whole() {
-            let spare = &mut rooms.get(Threads::One)[0].spare;
+            let spare = &mut rooms.get_both(Threads::One)[0].spare;
             self.tile(psi, lambda, spare, 0, &mut all);
             return all;
         }
@@ -121,18 +120,15 @@ impl<T: Real> Back<'_, T> {
         &self,
         psi: &mut Vector<T>,
         lambda: &mut Vector<T>,
-        spare: &mut Array<T>,
+        spare: &mut Spare<T>,
         number: usize,
         found: &mut Found,
     ) {
-        let mut left = &mut found.by_angle[..];
-        for step in self.steps.iter().rev() {
-            let (others, own) = left.split_at_mut(left.len() - step.n_angles());
-            step.unapply(psi, lambda, spare, number, own);
-            left = others;
-        }
-        if let Some(product) = self.product {
-            found.sums.push(product.contract(number, &mut lambda.re, &mut found.by_place));
+        let derivatives = [&mut found.by_angle[..], &mut found.by_place];
+        let (steps, product) = (self.steps, self.product);
+        let total = Bound::unapply_all(steps, product, psi, lambda, spare, number, derivatives);
+        if product.is_some() {
+            found.sums.push(total);
         }
     }
 }

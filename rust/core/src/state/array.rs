@@ -15,15 +15,22 @@ pub struct Array<T> {
     len: usize,
 }
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
+/// Bytes of a page: where two addresses differ by a multiple of it, they share a set of the first-level
+/// cache, and a read of one just after a write to the other has to wait.
+const PAGE: usize = 4096;
 
 impl<T: Real> Array<T> {
     /// Room for `len` numbers.
     pub fn new(len: usize) -> Self {
-        let numbers = Box::new_uninit_slice(len + LINE / size_of::<T>());
+        Self::beside(0, len)
+    }
+
+    /// Room for `len` numbers that start in a given quarter of a page: arrays that are worked on side
+    /// by side are to start in different ones.
+    pub fn beside(quarter: usize, len: usize) -> Self {
+        let numbers = Box::new_uninit_slice(len + 2 * PAGE / size_of::<T>());
         memory::prefer_large_pages(numbers.as_ptr(), numbers.len());
-        let start = numbers.as_ptr().align_offset(LINE);
+        let start = numbers.as_ptr().align_offset(PAGE) + quarter * PAGE / 4 / size_of::<T>();
         let mut array = Self { numbers, start, len };
         if cfg!(debug_assertions) {
             // Whoever reads before he writes will notice.

@@ -1,12 +1,13 @@
 //! The stages of a sweep, first for places in a tile and then for given parameters.
 
-use super::array::Array;
+use super::layer::{Derivatives, Layer};
 use super::permute::Gather;
 use super::phase::Phases;
+use super::product::Product;
 use super::real::Real;
 use super::rotate::Rotations;
 use super::tiles::Layout;
-use super::vector::Vector;
+use super::vector::{Spare, Vector};
 use crate::circuit::{PhasePolynomial, Stage, Turn};
 
 /// A stage over places.
@@ -14,7 +15,7 @@ use crate::circuit::{PhasePolynomial, Stage, Turn};
 pub enum Step {
     Rotate(Vec<(usize, Turn)>),
     Phase(PhasePolynomial),
-    Permute { forward: Gather, backward: Gather },
+    Permute { forward: Box<Gather>, backward: Box<Gather> },
 }
 
 impl Step {
@@ -38,8 +39,8 @@ impl Step {
                 let here = relabelling.renumbered(place);
                 let tile_qubits = layout.tile_qubits();
                 Self::Permute {
-                    forward: Gather::new(here.map(), tile_qubits),
-                    backward: Gather::new(&here.map().inverse(), tile_qubits),
+                    forward: Box::new(Gather::new(here.map(), tile_qubits)),
+                    backward: Box::new(Gather::new(&here.map().inverse(), tile_qubits)),
                 }
             }
         }
@@ -61,13 +62,12 @@ impl Step {
 /// A stage at given parameters, ready to run on any tile.
 pub enum Bound<'a, T> {
     Rotate(Rotations<T>),
-    Phase(Phases<T>),
+    /// None where a phase is not asked for.
+    Phase(Option<Phases<T>>),
     Permute {
         forward: &'a Gather,
         backward: &'a Gather,
     },
-    /// A phase that is not asked for.
-    Nothing,
 }
 
 impl<'a, T: Real> Bound<'a, T> {
@@ -77,52 +77,82 @@ impl<'a, T: Real> Bound<'a, T> {
             Step::Rotate(turns) => {
                 Self::Rotate(Rotations::new(turns.iter().map(|(q, turn)| (*q, turn.at(params)))))
             }
-            Step::Phase(phase) if phase.silent && !all_phases => Self::Nothing,
-            Step::Phase(phase) => Self::Phase(Phases::new(phase, params, tile)),
+            Step::Phase(phase) => {
+                let asked = all_phases || !phase.silent;
+                Self::Phase(asked.then(|| Phases::new(phase, params, tile)))
+            }
             Step::Permute { forward, backward } => Self::Permute { forward, backward },
         };
         steps.iter().map(bind).collect()
     }
 
-    /// Runs the stage on tile number `number`.
-    pub fn apply(&self, tile: &mut Vector<T>, spare: &mut Array<T>, number: usize) {
-        match self {
-            Self::Rotate(rotations) => tile.parts().for_each(|part| rotations.apply(part)),
-            Self::Phase(phases) => {
-                tile.make_complex();
-                phases.apply(&mut tile.re, &mut tile.im, number);
+    /// Runs stages on tile number `number`, together as far as layers take them. They begin with a
+    /// product if there is one, and with what the tile holds if not.
+    pub fn apply_all(
+        stages: &[Self],
+        product: Option<&'a Product<T>>,
+        tile: &mut Vector<T>,
+        spare: &mut Spare<T>,
+        number: usize,
+    ) {
+        let (mut layer, mut filled) = (Layer { product, ..Layer::default() }, 0);
+        for stage in stages {
+            let place = stage.place([1, 2, 3]);
+            if place <= filled {
+                std::mem::take(&mut layer).apply(tile, spare, number);
             }
-            Self::Permute { forward, .. } => permute(forward, tile, spare, number),
-            Self::Nothing => {}
+            filled = place;
+            match stage {
+                Self::Rotate(rotations) => layer.rotations = Some(rotations),
+                Self::Phase(phases) => layer.phases = phases.as_ref(),
+                Self::Permute { forward, .. } => layer.gather = Some(*forward),
+            }
         }
+        layer.apply(tile, spare, number);
     }
 
-    /// Undoes the stage on a tile of the state and of its cotangent, and adds to the derivatives by
-    /// the stage's angles.
-    pub fn unapply(
-        &self,
+    /// Undoes stages on a tile of the state and of its cotangent, and adds to the derivatives by their
+    /// angles. If they began with a product, the tiles mean nothing afterwards, the derivatives by its
+    /// places are added to, too, and what [`Product::read`] says is returned.
+    pub fn unapply_all(
+        stages: &[Self],
+        product: Option<&'a Product<T>>,
         psi: &mut Vector<T>,
         lambda: &mut Vector<T>,
-        spare: &mut Array<T>,
+        spare: &mut Spare<T>,
         number: usize,
-        derivatives: &mut [f64],
-    ) {
-        match self {
-            Self::Rotate(rotations) => {
-                for (p, l) in psi.parts().zip(lambda.parts()) {
-                    rotations.unapply(p, l, derivatives);
+        [mut derivatives, by_place]: [&mut [f64]; 2],
+    ) -> f64 {
+        let (mut layer, mut filled) = (Layer::default(), 0);
+        let mut sums = Derivatives::default();
+        for stage in stages.iter().rev() {
+            let place = stage.place([1, 3, 2]);
+            if place <= filled {
+                std::mem::take(&mut layer).unapply(psi, lambda, spare, number, &mut sums);
+                sums = Derivatives::default();
+            }
+            filled = place;
+            let (others, own) = derivatives.split_at_mut(derivatives.len() - stage.n_angles());
+            derivatives = others;
+            match stage {
+                Self::Rotate(rotations) => {
+                    (layer.rotations, sums.rotations) = (Some(rotations), own)
                 }
+                Self::Phase(phases) => (layer.phases, sums.phases) = (phases.as_ref(), own),
+                Self::Permute { backward, .. } => layer.gather = Some(*backward),
             }
-            Self::Phase(phases) => {
-                let psi = [&mut psi.re[..], &mut psi.im[..]];
-                let lambda = [&mut lambda.re[..], &mut lambda.im[..]];
-                phases.unapply(psi, lambda, number, derivatives);
-            }
-            Self::Permute { backward, .. } => {
-                permute(backward, psi, spare, number);
-                permute(backward, lambda, spare, number);
-            }
-            Self::Nothing => {}
+        }
+        (layer.product, sums.places) = (product, by_place);
+        layer.unapply(psi, lambda, spare, number, &mut sums);
+        sums.total
+    }
+
+    /// Where a layer has the stage: its turn among relabelling, rotations and phases.
+    fn place(&self, [permute, rotate, phase]: [usize; 3]) -> usize {
+        match self {
+            Self::Permute { .. } => permute,
+            Self::Rotate(_) => rotate,
+            Self::Phase(_) => phase,
         }
     }
 
@@ -130,8 +160,8 @@ impl<'a, T: Real> Bound<'a, T> {
     pub fn n_angles(&self) -> usize {
         match self {
             Self::Rotate(rotations) => rotations.len(),
-            Self::Phase(phases) => phases.n_angles(),
-            Self::Permute { .. } | Self::Nothing => 0,
+            Self::Phase(phases) => phases.as_ref().map_or(0, Phases::n_angles),
+            Self::Permute { .. } => 0,
         }
     }
 
@@ -142,13 +172,5 @@ impl<'a, T: Real> Bound<'a, T> {
         if !matches!(step, Step::Phase(phase) if phase.silent) {
             step.turns().zip(derivatives).for_each(|(turn, d)| turn.pull_back(*d, gradient));
         }
-    }
-}
-
-/// Permutes a tile, one part after the other through one spare array.
-fn permute<T: Real>(gather: &Gather, tile: &mut Vector<T>, spare: &mut Array<T>, number: usize) {
-    for part in tile.parts() {
-        gather.run(part, spare, number);
-        std::mem::swap(part, spare);
     }
 }

@@ -3,6 +3,7 @@
 mod adjoint;
 mod array;
 mod bound;
+mod layer;
 mod permute;
 mod phase;
 mod product;

@@ -6,15 +6,17 @@
 //! tables, one for each setting of the row's place; pairs that join a tile to the outside change the
 //! angles from tile to tile.
 
+use std::borrow::Cow;
+
 use num_complex::Complex64;
 
 use super::real::{Real, fma};
 use crate::circuit::PhasePolynomial;
-use crate::simd::{kernel, lanes, one_turn_at_a_time};
+use crate::simd::{kernel, one_turn_at_a_time};
 
 /// log2 of a table's length: with its sums it is to stay in the first-level cache, and to be filled
 /// in less time than it saves.
-fn table_bits(tile_qubits: usize) -> usize {
+pub fn table_bits(tile_qubits: usize) -> usize {
     tile_qubits.min(tile_qubits / 2 + 2).min(9)
 }
 
@@ -77,58 +79,16 @@ impl<T: Real> Phases<T> {
         self.n_angles
     }
 
-    /// Multiplies tile number `tile` by the phases.
-    pub fn apply(&self, re: &mut [T], im: &mut [T], tile: usize) {
-        let own = self.tables_of(tile);
-        let tables = own.as_ref().unwrap_or(&self.tables);
-        let outside = self.outside(tile);
-        let width = 1 << self.low_bits;
-        let rows = re.chunks_exact_mut(width).zip(im.chunks_exact_mut(width));
-        for (row, (re, im)) in rows.enumerate() {
-            let factor = tables.rows[row] * outside;
-            let (c, s) = (T::from_f64(factor.re), T::from_f64(factor.im));
-            let table = self.table(row);
-            turn(re, im, &tables.re[table.clone()], &tables.im[table], c, s);
-        }
+    /// log2 of a table's length.
+    pub fn low_bits(&self) -> usize {
+        self.low_bits
     }
 
-    /// Takes the phases off a tile of a state and of its cotangent, and adds to `derivatives`, one
-    /// for each angle, `-2 sum Im(conj(lambda) psi)` over the outcomes that the angle applies to.
-    pub fn unapply(
-        &self,
-        psi: [&mut [T]; 2],
-        lambda: [&mut [T]; 2],
-        tile: usize,
-        derivatives: &mut [f64],
-    ) {
+    /// The phases of tile number `tile`.
+    pub fn of_tile(&self, tile: usize) -> OfTile<'_, T> {
         let own = self.tables_of(tile);
-        let tables = own.as_ref().unwrap_or(&self.tables);
-        let outside = self.outside(tile);
-        let width = 1 << self.low_bits;
-        let [psi_re, psi_im] = psi.map(|part| part.chunks_exact_mut(width));
-        let [lambda_re, lambda_im] = lambda.map(|part| part.chunks_exact_mut(width));
-        let psi = psi_re.zip(psi_im);
-        let lambda = lambda_re.zip(lambda_im);
-        // Sums of the overlap over rows for each low setting, and over low settings for each row.
-        let mut by_low = vec![T::ZERO; tables.re.len()];
-        let mut by_row = Vec::with_capacity(tables.rows.len());
-        for (row, ((psi_re, psi_im), (lambda_re, lambda_im))) in psi.zip(lambda).enumerate() {
-            let factor = (tables.rows[row] * outside).conj();
-            let table = self.table(row);
-            let mut row = Row {
-                psi_re,
-                psi_im,
-                lambda_re,
-                lambda_im,
-                table_re: &tables.re[table.clone()],
-                table_im: &tables.im[table.clone()],
-                factor: [T::from_f64(factor.re), T::from_f64(factor.im)],
-                by_low: &mut by_low[table],
-            };
-            unturn(&mut row, &mut by_row);
-        }
-        let by_low = by_low.into_iter().map(T::to_f64).collect();
-        self.read(tile, by_low, by_row, derivatives);
+        let tables = own.map_or(Cow::Borrowed(&self.tables), Cow::Owned);
+        OfTile { phases: self, tables, outside: self.outside(tile) }
     }
 
     /// The tables of a tile where they differ from tile to tile.
@@ -140,11 +100,11 @@ impl<T: Real> Phases<T> {
         })
     }
 
-    /// Where a row's table stands.
-    fn table(&self, row: usize) -> std::ops::Range<usize> {
+    /// Where a row's table starts.
+    fn table(&self, row: usize) -> usize {
         let selectors = self.selectors.iter().enumerate();
         let number = selectors.fold(0, |n, (i, q)| n | (row >> (q - self.low_bits) & 1) << i);
-        number << self.low_bits..(number + 1) << self.low_bits
+        number << self.low_bits
     }
 
     /// The factor of the places outside a tile.
@@ -192,8 +152,9 @@ impl<T: Real> Phases<T> {
         }
     }
 
-    /// Adds the derivatives that a tile's sums give.
-    fn read(&self, tile: usize, by_low: Vec<f64>, by_row: Vec<f64>, derivatives: &mut [f64]) {
+    /// Adds the derivatives that a tile's sums of the overlap `Im(conj(lambda) psi)` give: over rows for
+    /// each entry of the tables, and over entries for each row.
+    pub fn read(&self, tile: usize, by_low: Vec<f64>, by_row: Vec<f64>, derivatives: &mut [f64]) {
         let (m, low_bits) = (self.tile_qubits, self.low_bits);
         let total: f64 = by_row.iter().sum();
         let outside = |q: usize| q >= m && tile >> (q - m) & 1 == 1;
@@ -224,6 +185,66 @@ impl<T: Real> Phases<T> {
         }
         for &(q, _, _, i) in self.crossing.iter().filter(|p| outside(p.1)) {
             derivatives[i] -= 2.0 * by_place[q];
+        }
+    }
+}
+
+/// The phases of one tile.
+pub struct OfTile<'a, T: Real> {
+    phases: &'a Phases<T>,
+    tables: Cow<'a, Tables<T>>,
+    /// The factor of the places outside.
+    outside: Complex64,
+}
+
+/// The phases of a row: a table times a factor.
+#[derive(Clone, Copy)]
+pub struct RowPhases<'a, T> {
+    /// Where the table starts among all entries.
+    pub start: usize,
+    /// The table's real parts.
+    pub re: &'a [T],
+    /// The table's imaginary parts.
+    pub im: &'a [T],
+    /// The factor's real and imaginary part.
+    pub factor: [T; 2],
+}
+
+impl<T: Real> RowPhases<'_, T> {
+    /// The phase of one entry.
+    pub fn at(&self, i: usize) -> [T; 2] {
+        let ([c, s], u, v) = (self.factor, self.re[i], self.im[i]);
+        [c * u - s * v, s * u + c * v]
+    }
+}
+
+impl<T: Real> OfTile<'_, T> {
+    /// log2 of a table's, and of a row's, length.
+    pub fn low_bits(&self) -> usize {
+        self.phases.low_bits
+    }
+
+    /// How many rows the tile has.
+    pub fn n_rows(&self) -> usize {
+        self.tables.rows.len()
+    }
+
+    /// How many entries all tables have together.
+    pub fn n_entries(&self) -> usize {
+        self.tables.re.len()
+    }
+
+    /// The phases of a row, times a number.
+    #[inline(always)]
+    pub fn row(&self, row: usize, times: f64) -> RowPhases<'_, T> {
+        let factor = self.tables.rows[row] * self.outside * times;
+        let start = self.phases.table(row);
+        let table = start..start + (1 << self.phases.low_bits);
+        RowPhases {
+            start,
+            re: &self.tables.re[table.clone()],
+            im: &self.tables.im[table],
+            factor: [factor.re, factor.im].map(T::from_f64),
         }
     }
 }
@@ -289,81 +310,4 @@ kernel! {
             (*x, *y) = (fma::<T, FMA>(-s, *y, c * *x), fma::<T, FMA>(s, *x, c * *y));
         }
     }
-}
-
-kernel! {
-    /// Multiplies a row by its table times its factor (c, s).
-    fn turn<T>(re: &mut [T], im: &mut [T], table_re: &[T], table_im: &[T], c: T, s: T) {
-        for (((x, y), u), v) in re.iter_mut().zip(im).zip(table_re).zip(table_im) {
-            let (u, v) = (fma::<T, FMA>(-s, *v, c * *u), fma::<T, FMA>(s, *u, c * *v));
-            (*x, *y) = (fma::<T, FMA>(-v, *y, u * *x), fma::<T, FMA>(v, *x, u * *y));
-        }
-    }
-}
-
-/// One row of a state and its cotangent.
-struct Row<'a, T> {
-    psi_re: &'a mut [T],
-    psi_im: &'a mut [T],
-    lambda_re: &'a mut [T],
-    lambda_im: &'a mut [T],
-    /// The row's table.
-    table_re: &'a [T],
-    table_im: &'a [T],
-    /// The factor that the table's conjugate is multiplied by.
-    factor: [T; 2],
-    /// What the overlap is added to.
-    by_low: &'a mut [T],
-}
-
-kernel! {
-    /// Multiplies a row by its phases' conjugates, adds its overlap Im(conj(lambda) psi) to
-    /// `by_low` and appends the overlap's total to `by_row`.
-    fn unturn<T as P>(row: &mut Row<'_, T>, by_row: &mut Vec<f64>) {
-        let len = row.by_low.len();
-        let all = [&row.psi_re, &row.psi_im, &row.lambda_re, &row.lambda_im];
-        assert!(all.iter().all(|part| part.len() == len));
-        assert!(row.table_re.len() == len && row.table_im.len() == len);
-        if len < 1 << P::LOG {
-            by_row.push(unturn_short(row));
-            return;
-        }
-        let [c, s] = row.factor.map(P::splat);
-        let mut total = P::splat(T::ZERO);
-        for i in (0..len).step_by(1 << P::LOG) {
-            // SAFETY: all slices have this length, a power of two of at least a pack's.
-            unsafe {
-                let (u, v) = (P::load(&raw const row.table_re[i]), P::load(&raw const row.table_im[i]));
-                let (u, v) = (c.times_plus(u, s.times(v)), c.times_from(v, s.times(u)));
-                let (a, b) = (P::load(&raw const row.psi_re[i]), P::load(&raw const row.psi_im[i]));
-                let (x, y) =
-                    (P::load(&raw const row.lambda_re[i]), P::load(&raw const row.lambda_im[i]));
-                let overlap = y.times_from(a, x.times(b));
-                total = total.plus(overlap);
-                overlap.plus(P::load(&raw const row.by_low[i])).store(&raw mut row.by_low[i]);
-                v.times_from(b, u.times(a)).store(&raw mut row.psi_re[i]);
-                v.times_plus(a, u.times(b)).store(&raw mut row.psi_im[i]);
-                v.times_from(y, u.times(x)).store(&raw mut row.lambda_re[i]);
-                v.times_plus(x, u.times(y)).store(&raw mut row.lambda_im[i]);
-            }
-        }
-        by_row.push(lanes(total).sum());
-    }
-}
-
-/// The same for rows shorter than the lanes.
-fn unturn_short<T: Real>(row: &mut Row<'_, T>) -> f64 {
-    let [c, s] = row.factor;
-    let mut total = 0.0;
-    for i in 0..row.by_low.len() {
-        let (u, v) = (row.table_re[i], row.table_im[i]);
-        let (u, v) = (c * u + s * v, s * u - c * v);
-        let (a, b, x, y) = (row.psi_re[i], row.psi_im[i], row.lambda_re[i], row.lambda_im[i]);
-        let overlap = x * b - y * a;
-        row.by_low[i] += overlap;
-        total += overlap.to_f64();
-        (row.psi_re[i], row.psi_im[i]) = (u * a - v * b, u * b + v * a);
-        (row.lambda_re[i], row.lambda_im[i]) = (u * x - v * y, u * y + v * x);
-    }
-    total
 }

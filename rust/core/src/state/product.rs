@@ -4,18 +4,22 @@
 //! once, and going backward the derivatives are contractions of the cotangent with products: one
 //! pass over it, where any later stage takes one for a few qubits.
 
+use super::phase::table_bits;
 use super::real::{Real, fma};
 use super::tiles::Layout;
 use crate::circuit::Plan;
 use crate::simd::{kernel, one_turn_at_a_time};
 
-/// A product of real single-qubit states, for tiles of a layout.
+/// A product of real single-qubit states, for tiles of a layout. A tile is cut into rows like a
+/// table of phases: an amplitude is that of its place in the row, times the row's, times the tile's.
 pub struct Product<T> {
     /// Amplitudes of each place's 0 and 1.
     places: Vec<[f64; 2]>,
     tile_qubits: usize,
-    /// From 2^q on, the 2^q amplitudes of the lowest q places.
-    below: Vec<T>,
+    low_bits: usize,
+    low: Vec<T>,
+    /// The products of the lowest places, of those that number the rows, and of those outside.
+    chains: [Vec<f64>; 3],
 }
 
 impl<T: Real> Product<T> {
@@ -30,81 +34,118 @@ impl<T: Real> Product<T> {
             *place = [cos * zero - sin * one, sin * zero + cos * one];
         }
         let tile_qubits = layout.tile_qubits();
-        let mut below = vec![T::ONE; 2 << tile_qubits];
-        for (q, amplitudes) in places[..tile_qubits].iter().enumerate() {
-            let (lower, upper) = below.split_at_mut(2 << q);
-            let [zero, one] = amplitudes.map(T::from_f64);
-            let (zeros, ones) = upper[..2 << q].split_at_mut(1 << q);
-            scale(zeros, &lower[1 << q..], zero);
-            scale(ones, &lower[1 << q..], one);
-        }
-        Self { places, tile_qubits, below }
+        let low_bits = table_bits(tile_qubits);
+        let (inside, outside) = places.split_at(tile_qubits);
+        let (low, rows) = inside.split_at(low_bits);
+        let chains = [chain(low), chain(rows), chain(outside)];
+        let low = last(&chains[0]).iter().map(|x| T::from_f64(*x)).collect();
+        Self { places, tile_qubits, low_bits, low, chains }
+    }
+
+    /// The amplitudes of a row but for its factor.
+    pub fn low(&self) -> &[T] {
+        &self.low
+    }
+
+    /// The factors of the rows.
+    pub fn rows(&self) -> &[f64] {
+        last(&self.chains[1])
+    }
+
+    /// The factor of a tile.
+    pub fn factor(&self, tile: usize) -> f64 {
+        last(&self.chains[2])[tile]
     }
 
     /// Writes tile number `tile`.
     pub fn write(&self, tile: usize, out: &mut [T]) {
-        scale(out, &self.below[1 << self.tile_qubits..], T::from_f64(self.factor(tile)));
-    }
-
-    /// Contracts a tile of the cotangent (its real part, used up) with the product: adds to
-    /// `derivatives` those of `2 sum_z lambda(z) psi(z)` by the angles of the tile's places, and
-    /// returns half that sum but for the tile's factor, for [`Product::outer_derivatives`].
-    pub fn contract(&self, tile: usize, lambda: &mut [T], derivatives: &mut [f64]) -> f64 {
-        let factor = self.factor(tile);
-        for (q, [zero, one]) in self.places[..self.tile_qubits].iter().enumerate().rev() {
-            let (zeros, ones) = lambda[..2 << q].split_at_mut(1 << q);
-            let below = &self.below[1 << q..2 << q];
-            let (zero, one) = (T::from_f64(*zero), T::from_f64(*one));
-            derivatives[q] += factor * fold_bit(zeros, ones, below, zero, one);
+        for (out, row) in out.chunks_exact_mut(self.low.len()).zip(self.rows()) {
+            scale(out, &self.low, T::from_f64(row * self.factor(tile)));
         }
-        lambda[0].to_f64()
     }
 
-    /// The derivatives by the angles of the places outside the tiles, from what
-    /// [`Product::contract`] returned for each tile.
+    /// From a tile of the cotangent (its real part) summed over rows, times their factors, and over
+    /// each row, times the amplitudes in it: adds to `derivatives` those of
+    /// `2 sum_z lambda(z) psi(z)` by the angles of the tile's places, and returns half that sum but
+    /// for the tile's factor, for [`Product::outer_derivatives`].
+    pub fn read(
+        &self,
+        tile: usize,
+        mut columns: Vec<f64>,
+        mut rows: Vec<f64>,
+        derivatives: &mut [f64],
+    ) -> f64 {
+        let (low, high) = self.places[..self.tile_qubits].split_at(self.low_bits);
+        let (low_derivatives, high_derivatives) = derivatives.split_at_mut(self.low_bits);
+        let factor = self.factor(tile);
+        fold(&mut columns, low, &self.chains[0], factor, low_derivatives);
+        fold(&mut rows, high, &self.chains[1], factor, high_derivatives);
+        columns[0]
+    }
+
+    /// The derivatives by the angles of the places outside the tiles, from what [`Product::read`]
+    /// returned for each tile.
     pub fn outer_derivatives(&self, mut sums: Vec<f64>) -> Vec<f64> {
         let outer = &self.places[self.tile_qubits..];
-        let mut below = vec![vec![1.0]];
-        for [zero, one] in outer {
-            let last = &below[below.len() - 1];
-            below.push(last.iter().map(|p| p * zero).chain(last.iter().map(|p| p * one)).collect());
-        }
         let mut derivatives = vec![0.0; outer.len()];
-        for (q, [zero, one]) in outer.iter().enumerate().rev() {
-            let (zeros, ones) = sums[..2 << q].split_at_mut(1 << q);
-            derivatives[q] = fold_bit(zeros, ones, &below[q], *zero, *one);
-        }
+        fold(&mut sums, outer, &self.chains[2], 1.0, &mut derivatives);
         derivatives
     }
+}
 
-    /// The amplitude of the places outside a tile.
-    fn factor(&self, tile: usize) -> f64 {
-        let outer = self.places[self.tile_qubits..].iter().enumerate();
-        outer.map(|(i, amplitudes)| amplitudes[tile >> i & 1]).product()
+/// From 2^q on, the 2^q amplitudes of the lowest q places.
+fn chain(places: &[[f64; 2]]) -> Vec<f64> {
+    let mut chain = vec![1.0; 2 << places.len()];
+    for (q, [zero, one]) in places.iter().enumerate() {
+        let (lower, upper) = chain.split_at_mut(2 << q);
+        let (zeros, ones) = upper[..2 << q].split_at_mut(1 << q);
+        scale(zeros, &lower[1 << q..], *zero);
+        scale(ones, &lower[1 << q..], *one);
+    }
+    chain
+}
+
+/// The amplitudes of all places of a chain.
+fn last(chain: &[f64]) -> &[f64] {
+    &chain[chain.len() / 2..]
+}
+
+/// Contracts values with a product, place by place from the last, and adds `factor` times the
+/// derivatives by their angles. The first value is left with the whole contraction.
+fn fold(
+    values: &mut [f64],
+    places: &[[f64; 2]],
+    chain: &[f64],
+    factor: f64,
+    derivatives: &mut [f64],
+) {
+    for (q, [zero, one]) in places.iter().enumerate().rev() {
+        let (zeros, ones) = values[..2 << q].split_at_mut(1 << q);
+        derivatives[q] += factor * fold_bit(zeros, ones, &chain[1 << q..2 << q], *zero, *one);
     }
 }
 
 kernel! {
     /// Contracts a bit with its amplitudes (a, b) into `zeros`, and returns its derivative: the
     /// contraction with (-b, a), and with the product of the bits `below`.
-    fn fold_bit<T>(zeros: &mut [T], ones: &[T], below: &[T], a: T, b: T) -> f64 {
+    fn fold_bit(zeros: &mut [f64], ones: &[f64], below: &[f64], a: f64, b: f64) -> f64 {
         const LANES: usize = 8;
-        let mut sums = [T::ZERO; LANES];
+        let mut sums = [0.0; LANES];
         let (chunks, rest) = zeros.as_chunks_mut::<LANES>();
         let (ones, ones_rest) = ones.as_chunks::<LANES>();
         let (below, below_rest) = below.as_chunks::<LANES>();
         for ((x, y), p) in chunks.iter_mut().zip(ones).zip(below) {
             one_turn_at_a_time();
             for k in 0..LANES {
-                sums[k] = fma::<T, FMA>(p[k], fma::<T, FMA>(y[k], a, -(x[k] * b)), sums[k]);
-                x[k] = fma::<T, FMA>(y[k], b, x[k] * a);
+                sums[k] = fma::<f64, FMA>(p[k], fma::<f64, FMA>(y[k], a, -(x[k] * b)), sums[k]);
+                x[k] = fma::<f64, FMA>(y[k], b, x[k] * a);
             }
         }
         for ((x, y), p) in rest.iter_mut().zip(ones_rest).zip(below_rest) {
             sums[0] += *p * (*y * a - *x * b);
             *x = *y * b + *x * a;
         }
-        sums.into_iter().map(T::to_f64).sum()
+        sums.into_iter().sum()
     }
 }
 

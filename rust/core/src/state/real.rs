@@ -2,7 +2,6 @@
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
-use super::permute::GatherVectors;
 use crate::simd::Packed;
 
 /// A floating-point type that amplitudes are kept in.
@@ -18,7 +17,6 @@ pub trait Real:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Neg<Output = Self>
-    + GatherVectors
     + Packed
     + 'static
 {
@@ -29,6 +27,8 @@ pub trait Real:
     /// Cosines below this are not divided by: those of a whole tile's qubits must not exhaust the
     /// exponent.
     const SMALL_COS: f64;
+    /// Whether the product of a whole tile's smallest cosines leaves room for products of amplitudes.
+    const WIDE: bool;
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// The value in double precision.
@@ -38,11 +38,12 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ty, $small_cos:literal) => {
+    ($type:ty, $small_cos:literal, $wide:literal) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const SMALL_COS: f64 = $small_cos;
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as Self
@@ -59,8 +60,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, 1e-2);
-real!(f64, 1e-4);
+real!(f32, 1e-2, false);
+real!(f64, 1e-4, true);
 
 /// a * b + c: one instruction where the processor has it, else two.
 #[inline(always)]

@@ -100,10 +100,8 @@ impl<T: Real> Evolution<'_, T> {
         for (i, (sweep, steps)) in self.program.sweeps.iter().zip(&self.sweeps).enumerate() {
             let product = (i == 0).then_some(&self.product);
             if sweep.layout.is_whole() {
-                self.product.write(0, &mut psi.re);
-                psi.is_real = true;
                 let spare = &mut rooms.get(Threads::One)[0].spare;
-                steps.iter().for_each(|step| step.apply(psi, spare, 0));
+                Bound::apply_all(steps, product, psi, spare, 0);
             } else {
                 sweep.run(steps, product, psi, rooms, threads);
             }
@@ -112,16 +110,16 @@ impl<T: Real> Evolution<'_, T> {
 }
 
 impl Sweep {
-    fn run<T: Real>(
+    fn run<'a, T: Real>(
         &self,
-        steps: &[Bound<T>],
-        product: Option<&Product<T>>,
+        steps: &[Bound<'a, T>],
+        product: Option<&'a Product<T>>,
         psi: &mut Vector<T>,
         rooms: &mut Rooms<T>,
         threads: Threads,
     ) {
         let n_tiles = self.layout.n_tiles();
-        let starts_real = product.is_some() || psi.is_real;
+        let is_real = psi.is_real;
         let (re, im) = (Shared::new(&mut psi.re), Shared::new(&mut psi.im));
         let ends_real = map_tasks_with(rooms.get(threads), n_tasks(n_tiles), |room, task| {
             let (tile, spare) = (&mut room.psi, &mut room.spare);
@@ -129,15 +127,14 @@ impl Sweep {
                 // SAFETY, here and below: tasks have different tiles of one layout.
                 let [re_pieces, im_pieces] =
                     [re, im].map(|part| move |range| unsafe { &*part.piece(range) });
-                tile.is_real = starts_real;
-                match product {
-                    Some(product) => product.write(number, &mut tile.re),
-                    None => self.layout.load(number, re_pieces, &mut tile.re),
+                tile.is_real = is_real;
+                if product.is_none() {
+                    self.layout.load(number, re_pieces, &mut tile.re);
+                    if !is_real {
+                        self.layout.load(number, im_pieces, &mut tile.im);
+                    }
                 }
-                if !starts_real {
-                    self.layout.load(number, im_pieces, &mut tile.im);
-                }
-                steps.iter().for_each(|step| step.apply(tile, spare, number));
+                Bound::apply_all(steps, product, tile, spare, number);
                 unsafe { self.layout.store(number, &tile.re, re) };
                 if !tile.is_real {
                     unsafe { self.layout.store(number, &tile.im, im) };

@@ -25,8 +25,17 @@ pub struct Vector<T> {
 impl<T: Real> Vector<T> {
     /// Room for `n_qubits` qubits; nothing is in it yet.
     pub fn new(n_qubits: usize) -> Self {
-        let array = || Array::new(1 << n_qubits);
-        Self { re: array(), im: array(), is_real: true, turned: 0.0 }
+        Self::beside(PLACES[..2].try_into().expect("two of four"), 1 << n_qubits)
+    }
+
+    /// Room for the cotangent of a state.
+    fn cotangent(n_qubits: usize) -> Self {
+        Self::beside(PLACES[2..].try_into().expect("two of four"), 1 << n_qubits)
+    }
+
+    fn beside(places: [usize; 2], len: usize) -> Self {
+        let [re, im] = places.map(|place| Array::beside(place, len));
+        Self { re, im, is_real: true, turned: 0.0 }
     }
 
     /// The parts that are in use.
@@ -125,21 +134,42 @@ kernel! {
     }
 }
 
+/// Where the parts of a state and of its cotangent start, and room for them.
+const PLACES: [usize; 4] = [0, 2, 1, 3];
+
+/// Room to relabel the parts of a state and, if there is one, of its cotangent.
+pub(super) type Spare<T> = Vec<Array<T>>;
+
 /// What one thread works on.
 pub(super) struct TileRoom<T> {
     /// A tile of the state.
     pub psi: Vector<T>,
     /// The same tile of its cotangent.
     pub lambda: Vector<T>,
-    /// Room for permutations.
-    pub spare: Array<T>,
+    /// Room to relabel them.
+    pub spare: Spare<T>,
 }
 
 impl<T: Real> TileRoom<T> {
-    /// Room for tiles of so many qubits, or, for a state that is one tile, only for permuting it.
+    /// Room for tiles of so many qubits, or, for a state that is one tile, only for relabelling it.
     fn new(tile_qubits: usize, is_whole: bool) -> Self {
         let psi = Vector::new(if is_whole { 0 } else { tile_qubits });
-        Self { psi, lambda: Vector::new(0), spare: Array::new(1 << tile_qubits) }
+        let mut room = Self { psi, lambda: Vector::cotangent(0), spare: Vec::new() };
+        room.add_spare(tile_qubits, 2);
+        room
+    }
+
+    /// Makes room for the cotangent too.
+    fn add_cotangent(&mut self, tile_qubits: usize, is_whole: bool) {
+        if self.spare.len() < PLACES.len() {
+            self.lambda = Vector::cotangent(if is_whole { 0 } else { tile_qubits });
+            self.add_spare(tile_qubits, PLACES.len());
+        }
+    }
+
+    fn add_spare(&mut self, tile_qubits: usize, number: usize) {
+        let missing = &PLACES[self.spare.len()..number];
+        self.spare.extend(missing.iter().map(|place| Array::beside(*place, 1 << tile_qubits)));
     }
 }
 
@@ -159,11 +189,9 @@ impl<T: Real> Rooms<T> {
 
     /// The same, with room for the cotangent.
     pub(super) fn get_both(&mut self, threads: Threads) -> &mut [TileRoom<T>] {
-        let tile_qubits = self.tile_qubits;
+        let (tile_qubits, is_whole) = (self.tile_qubits, self.is_whole);
         let rooms = self.get(threads);
-        for room in rooms.iter_mut().filter(|room| room.lambda.re.len() < 1 << tile_qubits) {
-            room.lambda = Vector::new(tile_qubits);
-        }
+        rooms.iter_mut().for_each(|room| room.add_cotangent(tile_qubits, is_whole));
         rooms
     }
 
@@ -195,7 +223,7 @@ impl<T: Real> Workspace<T> {
 
     /// The same around a state that is there already.
     pub fn of(program: &Program, psi: Vector<T>) -> Self {
-        let lambda = Vector::new(program.plan().n_qubits());
+        let lambda = Vector::cotangent(program.plan().n_qubits());
         Self { psi, lambda, rooms: Rooms::new(program) }
     }
 }

@@ -1,44 +1,69 @@
 //! Rows of lanes held in registers, and the qubits inside the lanes.
 
-use super::Rotation;
 use crate::simd::{MOST_LANES, MOST_LOG, Pack};
 use crate::state::real::Real;
+use crate::state::rotate::Rotation;
 
-/// The places of the vectors that `K` qubits above the lanes mix, and how to find all such sets.
+/// Which rows `K` qubits mix, and how to find all such sets. A row holds the amplitudes that agree in
+/// all but their lowest qubits: a vector of lanes, or the length of a table.
 pub struct Rows<const K: usize, const ROWS: usize> {
-    /// Each qubit's bit in the number of a vector of lanes.
+    /// Each qubit's bit in the number of a row.
     bits: [usize; K],
-    /// Where each row lies from the first one on.
-    offsets: [usize; ROWS],
+    /// From the first row of a set to each fourth one.
+    fours: [usize; ROWS],
+    /// From there to the next three.
+    within: [usize; 4],
 }
 
 impl<const K: usize, const ROWS: usize> Rows<K, ROWS> {
-    /// For ascending qubits above the `low` ones that are inside the lanes.
+    /// For ascending qubits above the `low` ones that are inside a row.
     #[inline(always)]
     pub fn new<T>(rotations: &[Rotation<T>; K], low: usize) -> Self {
-        let bits = std::array::from_fn(|k| rotations[k].qubit - low);
-        let offsets =
-            std::array::from_fn(|r| (0..K).fold(0, |sum, k| sum | (r >> k & 1) << bits[k]));
-        Self { bits, offsets }
+        let mut bits = [0; K];
+        for k in 0..K {
+            bits[k] = rotations[k].qubit - low;
+        }
+        let mut offsets = [0; MOST_ROWS];
+        for r in 0..MOST_ROWS {
+            for k in 0..K {
+                offsets[r] |= (r >> k & 1) << bits[k];
+            }
+        }
+        let mut fours = [0; ROWS];
+        for r in 0..ROWS.div_ceil(4) {
+            fours[r] = offsets[4 * r];
+        }
+        Self { bits, fours, within: [offsets[0], offsets[1], offsets[2], offsets[3]] }
     }
 
-    /// The rows of set `i`.
+    /// The first row of set `i`.
     #[inline(always)]
-    pub fn of(&self, i: usize) -> [usize; ROWS] {
-        let first = self.bits.iter().fold(i, |i, bit| {
-            let below = i & ((1 << bit) - 1);
-            (i - below) << 1 | below
-        });
-        std::array::from_fn(|r| first | self.offsets[r])
+    pub fn first(&self, i: usize) -> usize {
+        let mut first = i;
+        for k in 0..K {
+            let below = first & ((1 << self.bits[k]) - 1);
+            first = (first - below) << 1 | below;
+        }
+        first
     }
 
-    /// How many sets there are among `n_vectors` vectors, all of whose rows are below `n_vectors`.
+    /// From the first row of a set to row `r`, in two steps: sixteen registers cannot hold sixteen
+    /// places, but they can hold four and four.
     #[inline(always)]
-    pub fn n_sets(&self, n_vectors: usize) -> usize {
-        assert!(self.bits.iter().all(|bit| 2 << bit <= n_vectors));
-        n_vectors >> K
+    pub fn steps(&self, r: usize) -> (usize, usize) {
+        (self.fours[r / 4], self.within[r % 4])
+    }
+
+    /// How many sets there are among `n_rows` rows, all of whose members are below `n_rows`.
+    #[inline(always)]
+    pub fn n_sets(&self, n_rows: usize) -> usize {
+        assert!(self.bits.iter().all(|bit| 2 << bit <= n_rows));
+        n_rows >> K
     }
 }
+
+/// The most rows that are mixed at once.
+const MOST_ROWS: usize = 16;
 
 /// Runs a body for every qubit k and every pair of rows that differ in it, written out, because
 /// arrays only stay in registers where all their indices are constants.
@@ -70,6 +95,20 @@ macro_rules! each_pair {
     };
 }
 pub(super) use each_pair;
+
+/// Runs a body for each row, written out for the same reason.
+macro_rules! each_row {
+    ($rows:ident, |$r:ident| $body:block) => {
+        each_row!(@ $rows $r $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $rows:ident $r:ident $body:block $($row:literal)*) => {
+        $(if $row < $rows {
+            let $r = $row;
+            $body
+        })*
+    };
+}
+pub(super) use each_row;
 
 /// Runs a body for each qubit inside the lanes, with its number as a constant.
 macro_rules! each_low_qubit {
