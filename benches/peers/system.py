@@ -87,7 +87,9 @@ def _train(data: str, objective: str, shots: int | None, out: Path) -> None:
     command = [str(Path(sys.executable).parent / "qhypernet"), "train", data]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # Where Python may not keep what it compiles, a command would be all compilation.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[1:])}: {done.stderr.strip()}")
 

@@ -168,7 +168,7 @@ def execute(
     }
     storage.write_dataset(folder / _RESULT, result)
     (folder / _CHECKPOINT).unlink(missing_ok=True)
-    return read(folder)
+    return Run(folder, config, data, net, result)
 
 
 def check(config: RunConfig, net: BinaryNetwork) -> None:

@@ -12,8 +12,10 @@ import qhypernet as qh
 
 ROOT = Path(__file__).parents[2]
 
-# Packages that take a noticeable part of a second to import, or that a plain import never needs.
-HEAVY = ("matplotlib", "optuna", "pandas", "pydantic", "scipy", "sklearn", "typer", "xarray")
+# Packages that take a noticeable part of a second to import and that training never needs, and
+# those that a run's description and result need, but a plain import does not.
+HEAVY = ("dask", "jinja2", "joblib", "matplotlib", "optuna", "qiskit", "scipy", "sklearn")
+OF_COMMANDS = ("h5netcdf", "pandas", "pydantic", "typer", "xarray")
 
 
 def test_the_stub_of_the_core_says_what_the_core_has() -> None:
@@ -23,10 +25,21 @@ def test_the_stub_of_the_core_says_what_the_core_has() -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    code = f"import sys, qhypernet; print([m for m in {HEAVY} if m in sys.modules])"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert _loaded_by("import qhypernet", HEAVY + OF_COMMANDS) == set()
+
+
+def test_training_from_the_command_line_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    arguments = ["qhypernet", "train", "moons", "--steps", "2", "--out", str(tmp_path / "run")]
+    code = f"import sys; sys.argv = {arguments}; from qhypernet.cli import main; main()"
+    assert _loaded_by(code, HEAVY + OF_COMMANDS) == set(OF_COMMANDS)
+
+
+def _loaded_by(code: str, packages: tuple[str, ...]) -> set[str]:
+    """Which of the packages are there when a process ends that has run the code."""
+    last = f"print('loaded', *(m for m in {packages} if m in sys.modules))"
+    whole = f"import atexit, sys; atexit.register(lambda: {last}); {code}"
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
 
 
 def test_public_names_exist_and_have_documentation() -> None:
