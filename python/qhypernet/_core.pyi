@@ -11,6 +11,7 @@ __all__ = [
     "Problem",
     "State",
     "__version__",
+    "adam_step",
     "available_memory",
     "check_memory",
     "directions",
@@ -91,6 +92,17 @@ class Problem:
     def n_weights(self) -> int: ...
 
 def gate_table() -> list[tuple[str, int, str | None, str]]: ...
+def adam_step(
+    params: _Floats,
+    gradient: _Floats,
+    mean: _Floats,
+    square: _Floats,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    rate: float,
+    scale: float,
+) -> _Floats: ...
 def evaluate_exact(
     circuit: Circuit,
     problem: Problem,

@@ -92,6 +92,8 @@ class Loop:
         if checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint)
         self._whole = self._target(self.table)
+        weight = schedules.at(self.objective.weight, self.done, self.n_steps)
+        self._term = Term(self.objective, self._whole[0], weight)
         bar = TrainingProgress(progress, self.n_steps, self.done)
         saved = time.monotonic()
         self._began = saved - self.seconds
@@ -99,17 +101,20 @@ class Loop:
         # Overflow is looked for after each step, and reported with it.
         quiet = np.errstate(over="ignore", invalid="ignore")
         with Interrupts() as interrupts, bar, quiet, callbacks:
-            while self.done < self.n_steps and not (enough or self._at_rest().all()):
+            while self.done < self.n_steps and not enough:
+                live = ~(self.failed | self.stopped)
+                if not np.count_nonzero(live):
+                    break
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
                 try:
-                    self._step()
+                    self._step(live)
                 except Paused as pause:
                     raise Interrupted(f"{pause}; {self._stop(checkpoint)}") from pause
-                if self.failed.all():
+                if np.count_nonzero(self.failed) == self.n_inits:
                     self.params = self._result()
                     return
-                bar.update(self.history[self.done - 1, 0, ~self.failed])
+                bar.update(self.history[self.done - 1, 0], self.failed)
                 enough = bool(callbacks) and callbacks(self._shown())
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
@@ -161,27 +166,28 @@ class Loop:
             dataset[name].attrs["units"] = "nats"
         return dataset
 
-    def _step(self) -> None:
-        live = ~self._at_rest()
+    def _step(self, live: NDArray[np.bool_]) -> None:
         found = self._evaluate(live)
-        objective, expected_nll, regularizer, gradient_norm = self.history[self.done]
-        part = found.expected_nll if self.objective.has_expected_nll else 0.0
-        np.add(part, found.regularizer, out=objective)
+        now = self.history[self.done]
+        objective, expected_nll, regularizer, gradient_norm = now
         expected_nll[:] = found.expected_nll
         regularizer[:] = found.regularizer
-        np.sqrt((found.gradient * found.gradient).sum(axis=1), out=gradient_norm)
-        if not live.all():  # Rows at rest stay as they are, and where they are.
-            self.history[self.done][:, ~live] = self.history[self.done - 1][:, ~live]
+        part = expected_nll if self.objective.has_expected_nll else 0.0
+        np.add(part, regularizer, out=objective)
+        squares = np.einsum("ip,ip->i", found.gradient, found.gradient)
+        np.sqrt(squares, out=gradient_norm)
+        rest = self._rest(live)
+        if rest is not None:  # Rows at rest stay as they are, and where they are.
+            now[:, rest] = self.history[self.done - 1][:, rest]
         moved = self.descent.step(self.params, objective, found.gradient, self.done)
         # A sum is quicker than a look at each, and finite only if all are.
-        if not math.isfinite(objective.sum() + gradient_norm.sum() + moved.sum()):
+        if not math.isfinite(now.sum() + moved.sum()):
             finite = np.isfinite(objective) & np.isfinite(gradient_norm)
             self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
-        if self.failed.any():
             self.descent.forget(self.failed)
-            self.history[self.done][:, self.failed] = np.nan
-        rest = ~live | self.failed
-        if rest.any():
+            now[:, self.failed] = np.nan
+            rest = self._rest(live & ~self.failed)
+        if rest is not None:
             moved[rest] = self.params[rest]
         self.stopped |= self.descent.finished
         if self.watch is not None and self._is_settled():
@@ -197,13 +203,14 @@ class Loop:
             table = minibatch_table(self.problem, self.batch_size, self.seed, self.done)
             target, problem = self._target(table)
         weight = schedules.at(self.objective.weight, self.done, self.n_steps)
-        term = Term(self.objective, target, weight)
+        if self._term.weight != weight or self._term.target is not target:
+            self._term = Term(self.objective, target, weight)
         of = self.params
-        is_part = not live.all() and self.gradient.min_shots is None
+        is_part = self._rest(live) is not None and self.gradient.min_shots is None
         found = self.gradient(
             self.circuit,
             problem,
-            term,
+            self._term,
             of[live] if is_part else of,
             seed=self.seed,
             step=self.done,
@@ -219,8 +226,9 @@ class Loop:
     def _target(self, table: NDArray[np.float64]) -> tuple[Target, _core.Problem]:
         return Target(-table, self.prior), _core.Problem(table, self.prior.p_plus)
 
-    def _at_rest(self) -> NDArray[np.bool_]:
-        return self.failed | self.stopped
+    def _rest(self, live: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Which rows are at rest; None where all are live, as in most steps of most trainings."""
+        return None if np.count_nonzero(live) == self.n_inits else ~live
 
     def _is_settled(self) -> bool:
         """Whether neither weight nor learning rate will change from here on."""

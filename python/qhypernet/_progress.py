@@ -47,8 +47,8 @@ class TrainingProgress:
             self._bar.start()
         return self
 
-    def update(self, objective: NDArray[np.float64]) -> None:
-        """One step more; ``objective`` has the value of each initialisation that goes on."""
+    def update(self, objective: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
+        """One step more, and what each initialisation's objective is unless it has failed."""
         self._done += 1
         now = time.monotonic()
         last = self._done == self._n_steps
@@ -56,6 +56,7 @@ class TrainingProgress:
             return
         self._shown = now
         rate = (self._done - self._first) / max(now - self._began, 1e-9)
+        objective = objective[~failed]
         text = f"{np.median(objective):.4g} (best {np.min(objective):.4g})"
         self._bar.update(self._task, completed=self._done, rate=f"{rate:.3g}", objective=text)
 

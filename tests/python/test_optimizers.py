@@ -339,3 +339,20 @@ def test_starts_that_diverged_are_not_selected():
 def test_a_selection_that_cannot_be_made_is_told(options, message):
     with pytest.raises(ValueError, match=message):
         qh.select(_train(n_inits=2, n_steps=2), TABLE, **options)
+
+
+def test_the_core_s_adam_is_numpy_s_to_the_bit():
+    rng = np.random.default_rng(8)
+    adam = qh.Adam(0.07, beta1=0.8, beta2=0.97, epsilon=1e-6)
+    theta = rng.normal(size=(5, 7))
+    mean, square = np.zeros_like(theta), np.zeros_like(theta)
+    state, params = adam.start(theta), theta
+    for t in range(4):
+        gradient = rng.normal(scale=10.0**-t, size=theta.shape)
+        mean = mean * 0.8 + (1 - 0.8) * gradient
+        square = square * 0.97 + gradient * gradient * (1 - 0.97)
+        root = np.sqrt(square) * (1 / np.sqrt(1 - 0.97 ** (t + 1)))
+        theta = theta - mean / (root + 1e-6) * (0.07 / (1 - 0.8 ** (t + 1)))
+        # Not in rows, as a gradient of the user's own may be.
+        params, state = adam.step(params, np.asfortranarray(gradient), state, t, 4)
+        np.testing.assert_array_equal(params, theta)

@@ -1,8 +1,11 @@
 """Any number of threads, forks and neighbours: the same bits, and the GIL is free meanwhile."""
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +224,28 @@ def test_a_forked_child_has_threads_of_its_own(set_threads):
 def test_a_bad_number_of_threads_is_named(n_threads):
     with pytest.raises((ValueError, TypeError), match=r"^n_threads: expected "):
         qh.set_num_threads(n_threads)
+
+
+SHORT = """
+import os
+import numpy as np
+import xarray
+import qhypernet as qh
+
+def threads():
+    names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+    return sum(not name.startswith("qhypernet-") for name in names)
+
+xarray.Dataset({"loads": ("what", np.zeros(1))})  # it may start a thread
+circuit, table = qh.ansatz.hardware_efficient(9, 1), np.linspace(-9, 0, 512)
+before = threads()
+for objective in (qh.MLE(), qh.ELBO(), qh.SELBO()):
+    qh.train(circuit, table, objective, n_inits=100, n_steps=2)
+print(threads() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux tells names of threads")
+def test_what_is_too_short_for_the_pool_starts_no_other():
+    done = subprocess.run([sys.executable, "-c", SHORT], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

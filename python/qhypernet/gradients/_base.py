@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from functools import cached_property
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,7 @@ Value: TypeAlias = Callable[[Floats], Floats]
 """The exact objective (B,) at parameters (B, P)."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """An objective for a batch of B parameter vectors, all in nats."""
 
     expected_nll: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Term:
     weight: float
     """The objective's weight at this step."""
 
-    @property
+    @cached_property
     def bandwidths(self) -> list[float]:
         """Those of the objective's kernel."""
         return list(self.objective.bandwidths(self.target.prior.n))

@@ -51,7 +51,7 @@ class Sampled(Gradient):
         first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
-        expected, divergence, gradient = _core.evaluate_sampled(
+        found = _core.evaluate_sampled(
             circuit._core,
             problem,
             params,
@@ -63,4 +63,4 @@ class Sampled(Gradient):
             first_init,
             step,
         )
-        return Evaluation(expected, term.weight * divergence, gradient)
+        return Evaluation(*found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qhypernet import _check, schedules
+from qhypernet import _check, _core, schedules
 from qhypernet.optimizers._base import Arrays, Floats, Rule
 from qhypernet.schedules import Schedule
 
@@ -50,18 +50,18 @@ class Adam(Rule):
         self, params: Floats, gradient: Floats, state: Arrays, step: int, n_steps: int
     ) -> tuple[Floats, Arrays]:
         """The next parameters and state."""
-        mean, square = state["mean"], state["square"]
-        mean *= self.beta1
-        mean += (1 - self.beta1) * gradient
-        moved = gradient * gradient
-        moved *= 1 - self.beta2
-        square *= self.beta2
-        square += moved
-        # sqrt(square / (1 - beta2^t)) + epsilon, and the bias of the mean goes into the rate.
-        np.sqrt(square, out=moved)
-        moved *= 1 / math.sqrt(1 - self.beta2 ** (step + 1))
-        moved += self.epsilon
-        np.divide(mean, moved, out=moved)
-        moved *= -schedules.at(self.learning_rate, step, n_steps) / (1 - self.beta1 ** (step + 1))
-        moved += params
+        # The bias of both running means goes into these two.
+        rate = schedules.at(self.learning_rate, step, n_steps) / (1 - self.beta1 ** (step + 1))
+        scale = 1 / math.sqrt(1 - self.beta2 ** (step + 1))
+        moved = _core.adam_step(
+            params,
+            np.ascontiguousarray(gradient, dtype=np.float64),
+            state["mean"],
+            state["square"],
+            self.beta1,
+            self.beta2,
+            self.epsilon,
+            rate,
+            scale,
+        )
         return moved, state

@@ -8,6 +8,7 @@ mod convert;
 mod mmd;
 mod network;
 mod objective;
+mod optimizer;
 mod pool;
 
 use pyo3::prelude::*;
@@ -25,6 +26,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(objective::uniforms, module)?)?;
     module.add_function(wrap_pyfunction!(objective::directions, module)?)?;
     module.add_function(wrap_pyfunction!(objective::sample_prior, module)?)?;
+    module.add_function(wrap_pyfunction!(optimizer::adam_step, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::kernel_matrix, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::median_heuristic, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::mmd2, module)?)?;

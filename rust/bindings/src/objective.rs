@@ -5,11 +5,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use qhypernet_core::memory;
 use qhypernet_core::mmd::HammingKernel;
-use qhypernet_core::objective::{self, Divergence, Evaluation, Objective, Shots};
+use qhypernet_core::objective::{self, Divergence, Evaluations, Objective, Shots};
 use qhypernet_core::rng::{Purpose, generator, uniform};
 
 use crate::circuit::Circuit;
-use crate::convert::{array, compute, slice, to_python};
+use crate::convert::{array, compute, compute_here, slice, to_python};
 
 type Parts<'py> =
     (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>);
@@ -51,20 +51,18 @@ fn objective(divergence: &str, bandwidths: &[f64], weight: f64) -> PyResult<Obje
     Ok(Objective { divergence, weight })
 }
 
-fn parts<'py>(py: Python<'py>, evaluations: Vec<Evaluation>) -> PyResult<Parts<'py>> {
-    let batch = evaluations.len();
-    let n_params = evaluations.first().map_or(0, |e| e.gradient.len());
-    let expected = evaluations.iter().map(|e| e.expected_cost).collect();
-    let divergence = evaluations.iter().map(|e| e.divergence).collect();
-    let gradient = evaluations.into_iter().flat_map(|e| e.gradient).collect();
+fn parts<'py>(py: Python<'py>, evaluations: Evaluations) -> PyResult<Parts<'py>> {
+    let Evaluations { expected_cost, regularizer, gradient } = evaluations;
+    let batch = expected_cost.len();
+    let n_params = gradient.len() / batch.max(1);
     Ok((
-        array(py, expected, &[batch])?,
-        array(py, divergence, &[batch])?,
+        array(py, expected_cost, &[batch])?,
+        array(py, regularizer, &[batch])?,
         array(py, gradient, &[batch, n_params])?,
     ))
 }
 
-/// (expected cost, divergence, gradient) of each row of parameters.
+/// (expected cost, regularizer, gradient) of each row of parameters.
 #[pyfunction]
 pub fn evaluate_exact<'py>(
     py: Python<'py>,
@@ -78,8 +76,9 @@ pub fn evaluate_exact<'py>(
     let program = circuit.program()?;
     let objective = objective(divergence, &bandwidths, weight)?;
     let params = slice("params", &params)?;
-    let evaluations =
-        compute(py, || objective::exact(&program, &problem.inner, &objective, params))?;
+    let work = || objective::exact(&program, &problem.inner, &objective, params);
+    let is_short = objective::is_short(&program, params);
+    let evaluations = if is_short { compute_here(py, work) } else { compute(py, work) }?;
     parts(py, evaluations)
 }
 

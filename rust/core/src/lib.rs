@@ -8,6 +8,7 @@
 //! Every function runs on the rayon pool it is called in, and returns the same bits whatever that
 //! pool's size: work is cut into pieces by the problem alone, and partial sums are added in order.
 
+mod adam;
 pub mod binn;
 pub mod bits;
 pub mod circuit;
@@ -20,6 +21,8 @@ pub mod parallel;
 pub mod rng;
 mod simd;
 pub mod state;
+mod trigonometry;
 
+pub use adam::{Adam, adam};
 pub use error::{Error, Result};
 pub use simd::{Level, level};

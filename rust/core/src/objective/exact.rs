@@ -1,8 +1,8 @@
 //! Objectives from the whole outcome distribution.
 
-use super::exact_product::exact_product;
+use super::exact_product::{self, exact_product};
 use super::product::Product;
-use super::{Divergence, Evaluation, Objective, Problem};
+use super::{Divergence, Evaluations, Objective, Problem};
 use crate::logarithm::log_ratio;
 use crate::mmd::witness;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
@@ -16,13 +16,19 @@ struct Room {
     cotangent: Array<f64>,
 }
 
+/// Whether [`exact`] is done with these rows before another thread has woken up: it then stays on the
+/// thread that it is called on, which need not be one of the pool's.
+pub fn is_short(program: &Program, params: &[f64]) -> bool {
+    Product::is(program.plan()) && exact_product::is_short(program, params)
+}
+
 /// Value and gradient for every row of `params`, from one forward and one backward pass each.
 pub fn exact(
     program: &Program,
     problem: &Problem,
     objective: &Objective,
     params: &[f64],
-) -> Result<Vec<Evaluation>> {
+) -> Result<Evaluations> {
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
     if let Some(product) = Product::of(program.plan()) {
@@ -72,7 +78,7 @@ fn evaluate(
     params: &[f64],
     room: &mut Room,
     threads: Threads,
-) -> Result<Evaluation> {
+) -> Result<Evaluations> {
     let Room { states, q, cotangent } = room;
     let evolution = program.at(params, false);
     evolution.run(&mut states.psi, &mut states.rooms, threads);
@@ -106,7 +112,7 @@ fn evaluate(
     states.lambda.set_scaled(&states.psi, cotangent, mean, threads);
     let mut gradient = vec![0.0; params.len()];
     evolution.adjoint(states, &mut gradient, threads);
-    Ok(Evaluation { expected_cost, divergence, gradient })
+    Ok(Evaluations::one(expected_cost, weight * divergence, gradient))
 }
 
 fn dot(a: &[f64], b: &[f64], threads: Threads) -> f64 {

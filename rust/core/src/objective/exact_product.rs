@@ -3,14 +3,20 @@
 use super::contraction::{Bit, LANES, Lanes, contract};
 use super::product::Product;
 use super::tables::{Function, Tables, Terms};
-use super::{Evaluation, Objective, Problem};
+use super::{Evaluations, Objective, Problem};
 use crate::Result;
 use crate::logarithm::log_ratio;
 use crate::parallel::{Threads, map_batch};
 use crate::state::Program;
 
 /// Rows times outcomes that are done before another thread has woken up.
-const MAX_SERIAL: usize = 1 << 16;
+const MAX_SHORT: usize = 1 << 16;
+
+/// Whether these rows are done on the thread that asks for them.
+pub fn is_short(program: &Program, params: &[f64]) -> bool {
+    let n_rows = params.len() / program.plan().n_params().max(1);
+    n_rows << program.plan().n_qubits() <= MAX_SHORT
+}
 
 /// Value and gradient for every row of `params`.
 pub fn exact_product(
@@ -19,19 +25,17 @@ pub fn exact_product(
     problem: &Problem,
     objective: &Objective,
     params: &[f64],
-) -> Result<Vec<Evaluation>> {
+) -> Result<Evaluations> {
     let tables = problem.tables(&product.relabelling, &objective.divergence)?;
     let n_params = program.plan().n_params();
     let groups: Vec<&[f64]> = params.chunks(LANES * n_params).collect();
-    let is_small = program.is_small();
     let group = |(): &mut (), i: usize, threads| {
-        let rows: Vec<&[f64]> = groups[i].chunks_exact(n_params).collect();
-        evaluate(product, &tables, objective.weight, &rows, threads)
+        evaluate(product, &tables, objective.weight, groups[i], n_params, threads)
     };
-    if (params.len() / n_params) << problem.n_weights() <= MAX_SERIAL {
-        return Ok((0..groups.len()).flat_map(|i| group(&mut (), i, Threads::One)).collect());
+    if is_short(program, params) {
+        return Ok((0..groups.len()).map(|i| group(&mut (), i, Threads::One)).collect());
     }
-    Ok(map_batch(groups.len(), is_small, || (), group).concat())
+    Ok(map_batch(groups.len(), program.is_small(), || (), group).into_iter().collect())
 }
 
 /// A value for each lane with its derivatives by each qubit's angle.
@@ -67,18 +71,17 @@ fn evaluate(
     product: &Product<'_>,
     tables: &Tables,
     weight: f64,
-    rows: &[&[f64]],
+    params: &[f64],
+    n_params: usize,
     threads: Threads,
-) -> Vec<Evaluation> {
+) -> Evaluations {
     let n = product.n_qubits();
     let mut bits = vec![Bit { factors: [[0.0; LANES]; 2], slopes: [[0.0; LANES]; 2] }; n];
-    for (k, row) in rows.iter().enumerate() {
-        product.amplitudes(row, |q, [a, b]| {
-            let Bit { factors, slopes } = &mut bits[q];
-            (factors[0][k], factors[1][k]) = (a * a, b * b);
-            (slopes[0][k], slopes[1][k]) = (-a * b, a * b);
-        });
-    }
+    product.amplitudes(params.chunks_exact(n_params), |k, q, [a, b]| {
+        let Bit { factors, slopes } = &mut bits[q];
+        (factors[0][k], factors[1][k]) = (a * a, b * b);
+        (slopes[0][k], slopes[1][k]) = (-a * b, a * b);
+    });
 
     let mut cost = Term::zero(n);
     cost.add_mean(1.0, &tables.cost, &bits, threads);
@@ -98,13 +101,14 @@ fn evaluate(
         }
     }
 
-    let row = |(k, params): (usize, &&[f64])| {
-        let mut gradient = vec![0.0; params.len()];
-        let slope = |q: usize| cost.slopes[q][k] + weight * divergence.slopes[q][k];
-        product.pull_back(slope, &mut gradient);
-        Evaluation { expected_cost: cost.value[k], divergence: divergence.value[k], gradient }
-    };
-    rows.iter().enumerate().map(row).collect()
+    let mut gradient = vec![0.0; params.len()];
+    for (k, row) in gradient.chunks_exact_mut(n_params).enumerate() {
+        product.pull_back(|q| cost.slopes[q][k] + weight * divergence.slopes[q][k], row);
+    }
+    let n_rows = params.len() / n_params;
+    let regularizer = divergence.value.map(|value| weight * value);
+    let [expected_cost, regularizer] = [cost.value, regularizer].map(|x| x[..n_rows].to_vec());
+    Evaluations { expected_cost, regularizer, gradient }
 }
 
 /// Adds the sum over bits of `sum_x P(x) ln P(x)`.

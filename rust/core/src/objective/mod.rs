@@ -14,7 +14,7 @@ mod sampled;
 mod sampled_product;
 mod tables;
 
-pub use exact::exact;
+pub use exact::{exact, is_short};
 pub use problem::Problem;
 pub use sampled::{Shots, sampled};
 
@@ -40,13 +40,31 @@ pub struct Objective {
     pub weight: f64,
 }
 
-/// An objective at one parameter vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
+/// An objective at each of some parameter vectors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluations {
     /// E_q[C] in nats.
-    pub expected_cost: f64,
-    /// The divergence, without its weight.
-    pub divergence: f64,
-    /// The derivatives by the parameters of the whole objective.
+    pub expected_cost: Vec<f64>,
+    /// The divergence times its weight.
+    pub regularizer: Vec<f64>,
+    /// The derivatives of the sum of both, one vector after the other.
     pub gradient: Vec<f64>,
+}
+
+impl Evaluations {
+    fn one(expected_cost: f64, regularizer: f64, gradient: Vec<f64>) -> Self {
+        Self { expected_cost: vec![expected_cost], regularizer: vec![regularizer], gradient }
+    }
+}
+
+impl FromIterator<Evaluations> for Evaluations {
+    /// One after the other.
+    fn from_iter<I: IntoIterator<Item = Self>>(parts: I) -> Self {
+        parts.into_iter().fold(Self::default(), |mut all, part| {
+            all.expected_cost.extend(part.expected_cost);
+            all.regularizer.extend(part.regularizer);
+            all.gradient.extend(part.gradient);
+            all
+        })
+    }
 }

@@ -5,6 +5,7 @@
 //! stand between. No state is needed: an expectation is a contraction of a table with n factors.
 
 use crate::circuit::{LinearMap, Plan, Stage, Turn};
+use crate::trigonometry::sin_cos;
 
 /// A product circuit.
 pub struct Product<'a> {
@@ -15,7 +16,12 @@ pub struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// The circuit as a product, if it is one: if no rotation comes after the first stage.
+    /// Whether a circuit is one: if no rotation comes after the first stage.
+    pub fn is(plan: &Plan) -> bool {
+        !plan.stages().iter().any(|stage| matches!(stage, Stage::Rotate(_)))
+    }
+
+    /// The circuit as a product, if it is one.
     pub fn of(plan: &'a Plan) -> Option<Self> {
         let mut relabelling = LinearMap::identity(plan.n_qubits());
         for stage in plan.stages() {
@@ -34,14 +40,27 @@ impl<'a> Product<'a> {
         self.relabelling.n_bits()
     }
 
-    /// Writes each qubit's amplitudes of 0 and 1.
-    pub fn amplitudes(&self, params: &[f64], mut write: impl FnMut(usize, [f64; 2])) {
+    /// Writes the amplitudes of 0 and 1, for each row of parameters and each qubit.
+    pub fn amplitudes<'b>(
+        &self,
+        rows: impl ExactSizeIterator<Item = &'b [f64]>,
+        mut write: impl FnMut(usize, usize, [f64; 2]),
+    ) {
         let basis = |q: usize| if self.start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-        (0..self.n_qubits()).for_each(|q| write(q, basis(q)));
-        for (q, turn) in self.turns {
-            let (sin, cos) = (turn.at(params) / 2.0).sin_cos();
-            let [zero, one] = basis(*q);
-            write(*q, [cos * zero - sin * one, sin * zero + cos * one]);
+        let mut halves = Vec::with_capacity(rows.len() * self.turns.len());
+        for (i, params) in rows.enumerate() {
+            (0..self.n_qubits()).for_each(|q| write(i, q, basis(q)));
+            halves.extend(self.turns.iter().map(|(_, turn)| turn.at(params) / 2.0));
+        }
+        let (mut sines, mut cosines) = (halves.clone(), halves.clone());
+        sin_cos(&halves, &mut sines, &mut cosines);
+        let width = self.turns.len().max(1);
+        let rows = sines.chunks_exact(width).zip(cosines.chunks_exact(width));
+        for (i, (sines, cosines)) in rows.enumerate() {
+            for ((q, _), (sin, cos)) in self.turns.iter().zip(sines.iter().zip(cosines)) {
+                let [zero, one] = basis(*q);
+                write(i, *q, [cos * zero - sin * one, sin * zero + cos * one]);
+            }
         }
     }
 

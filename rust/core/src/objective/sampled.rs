@@ -8,7 +8,7 @@ use super::exact::check;
 use super::product::Product;
 use super::sampled_product::evaluate_product;
 use super::tables::{Tables, Terms};
-use super::{Evaluation, Objective, Problem};
+use super::{Evaluations, Objective, Problem};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
@@ -42,7 +42,7 @@ pub fn sampled(
     objective: &Objective,
     params: &[f64],
     draw: Shots,
-) -> Result<Vec<Evaluation>> {
+) -> Result<Evaluations> {
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
     if draw.shots < 3 {
@@ -68,7 +68,9 @@ pub fn sampled(
             |(), i, _| {
                 evaluate_product(&product, &tables, weight, row(i), draw.shots, &mut draw.stream(i))
             },
-        ));
+        )
+        .into_iter()
+        .collect());
     }
     let tables = problem.tables(&LinearMap::identity(n), &objective.divergence)?;
     let at_once = side_by_side(batch, is_small);
@@ -80,7 +82,9 @@ pub fn sampled(
         states.psi.probabilities(q, threads);
         let drawn = sample(q, draw.shots, &mut draw.stream(i));
         evaluate(&evolution, &tables, weight, n_params, &drawn, q, states, threads)
-    }))
+    })
+    .into_iter()
+    .collect())
 }
 
 /// One row of parameters from what its distribution `q` gave.
@@ -94,7 +98,7 @@ fn evaluate(
     q: &[f64],
     states: &mut Workspace<f64>,
     threads: Threads,
-) -> Evaluation {
+) -> Evaluations {
     let estimate =
         estimate(tables, weight, drawn, || drawn.iter().map(|z| q[*z as usize].ln()).collect());
     let Workspace { psi, lambda, .. } = states;
@@ -108,7 +112,7 @@ fn evaluate(
     let mut gradient = vec![0.0; n_params];
     evolution.adjoint(states, &mut gradient, threads);
     let Estimate { expected_cost, divergence, .. } = estimate;
-    Evaluation { expected_cost, divergence, gradient }
+    Evaluations::one(expected_cost, weight * divergence, gradient)
 }
 
 /// What shots say of an objective.

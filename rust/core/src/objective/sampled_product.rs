@@ -1,7 +1,7 @@
 //! Shots of a product circuit: its bits are drawn one after the other, and a shot's score,
 //! grad log q, needs no state either.
 
-use super::Evaluation;
+use super::Evaluations;
 use super::product::Product;
 use super::sampled::{Estimate, estimate};
 use super::tables::Tables;
@@ -18,9 +18,9 @@ pub fn evaluate_product(
     params: &[f64],
     shots: usize,
     rng: &mut ChaCha8Rng,
-) -> Evaluation {
+) -> Evaluations {
     let mut amplitudes = vec![[0.0; 2]; product.n_qubits()];
-    product.amplitudes(params, |q, amplitude| amplitudes[q] = amplitude);
+    product.amplitudes([params].into_iter(), |_, q, amplitude| amplitudes[q] = amplitude);
     let probabilities: Vec<[f64; 2]> =
         amplitudes.iter().map(|[a, b]| [a * a, b * b].map(normal)).collect();
     let drawn = draw(&probabilities, shots, rng);
@@ -43,7 +43,7 @@ pub fn evaluate_product(
     };
     let mut gradient = vec![0.0; params.len()];
     product.pull_back(slope, &mut gradient);
-    Evaluation { expected_cost, divergence, gradient }
+    Evaluations::one(expected_cost, weight * divergence, gradient)
 }
 
 /// A probability, or 0 where it is so small that its logarithm and inverse are not to be trusted.
