@@ -37,26 +37,66 @@ pub struct Contraction {
     pub slopes: Vec<Lanes>,
 }
 
+/// Where contractions with n bits do their work, made once for many of them.
+pub struct Room {
+    /// [`products`] of the low, the high and the top bits.
+    products: [Vec<Lanes>; 3],
+    sums: Sums,
+}
+
+impl Room {
+    pub fn new(n_bits: usize) -> Self {
+        let low = n_bits.min(LOW_BITS);
+        let high = (n_bits - low).min(HIGH_BITS);
+        let products = [low, high, n_bits - low - high].map(|k| vec![[1.0; LANES]; 2 << k]);
+        Self { products, sums: Sums::new(1 << low, 1 << high) }
+    }
+}
+
 /// Contracts a table of 2^n entries with n bits.
-pub fn contract(table: &[f64], bits: &[Bit], threads: Threads) -> Contraction {
+pub fn contract(table: &[f64], bits: &[Bit], room: &mut Room, threads: Threads) -> Contraction {
     debug_assert_eq!(table.len(), 1 << bits.len());
-    let (low, rest) = bits.split_at(bits.len().min(LOW_BITS));
-    let (high, top) = rest.split_at(rest.len().min(HIGH_BITS));
-    let [low_products, high_products, top_products] = [low, high, top].map(products);
-    let (width, height, n_blocks) = (1 << low.len(), 1 << high.len(), 1 << top.len());
+    let Room { products: [low_products, high_products, top_products], sums } = room;
+    let [width, height, n_blocks] =
+        [&*low_products, high_products, top_products].map(|products| products.len() / 2);
+    let (low, rest) = bits.split_at(width.ilog2() as usize);
+    let (high, top) = rest.split_at(height.ilog2() as usize);
+    products(low, low_products);
+    products(high, high_products);
+    products(top, top_products);
+    let (of_low, of_high) = (&low_products[width..], &high_products[height..]);
+    if n_blocks == 1 {
+        sweep(table, of_low, of_high, &mut sums.columns, &mut sums.rows);
+    } else {
+        *sums = sum_of_blocks(table, of_low, of_high, &top_products[n_blocks..], threads);
+    }
+    let mut slopes = vec![[0.0; LANES]; bits.len()];
+    let (low_slopes, rest) = slopes.split_at_mut(low.len());
+    let (high_slopes, top_slopes) = rest.split_at_mut(high.len());
+    fold(&mut sums.columns, low_products, low, low_slopes);
+    fold(&mut sums.rows, high_products, high, high_slopes);
+    if n_blocks > 1 {
+        fold(&mut sums.blocks, top_products, top, top_slopes);
+    }
+    Contraction { value: sums.columns[0], slopes }
+}
+
+fn sum_of_blocks(
+    table: &[f64],
+    low: &[Lanes],
+    high: &[Lanes],
+    top: &[Lanes],
+    threads: Threads,
+) -> Sums {
+    let (width, height, n_blocks) = (low.len(), high.len(), top.len());
     let n_tasks = n_blocks.min(MAX_TASKS);
     let tasks = map_tasks(threads, n_tasks, |task| {
-        let (low, high) = (&low_products[width..], &high_products[height..]);
         let mut sums = Sums::new(width, height);
-        if n_blocks == 1 {
-            sweep(table, low, high, &mut sums.columns, &mut sums.rows);
-            return sums;
-        }
         let mut block_sums = Sums::new(width, height);
         for block in task * n_blocks / n_tasks..(task + 1) * n_blocks / n_tasks {
             let values = &table[block * width * height..(block + 1) * width * height];
             sweep(values, low, high, &mut block_sums.columns, &mut block_sums.rows);
-            sums.add(&block_sums, low, &top_products[n_blocks + block]);
+            sums.add(&block_sums, low, &top[block]);
         }
         sums
     });
@@ -67,15 +107,7 @@ pub fn contract(table: &[f64], bits: &[Bit], threads: Threads) -> Contraction {
         add(&mut total.rows, &sums.rows);
         total.blocks.extend(sums.blocks);
     }
-    let mut slopes = vec![[0.0; LANES]; bits.len()];
-    let (low_slopes, rest) = slopes.split_at_mut(low.len());
-    let (high_slopes, top_slopes) = rest.split_at_mut(high.len());
-    fold(&mut total.columns, &low_products, low, low_slopes);
-    fold(&mut total.rows, &high_products, high, high_slopes);
-    if n_blocks > 1 {
-        fold(&mut total.blocks, &top_products, top, top_slopes);
-    }
-    Contraction { value: total.columns[0], slopes }
+    total
 }
 
 /// Contractions with all bits but the low, the high or the top ones.
@@ -101,17 +133,15 @@ impl Sums {
     }
 }
 
-/// The products of the first q bits' factors for q = 0..=k, all in one array: the 2^q entries for the
-/// first q bits stand at 2^q.
-fn products(bits: &[Bit]) -> Vec<Lanes> {
-    let mut all = vec![[1.0; LANES]; 2 << bits.len()];
+/// Writes the products of the first q bits' factors for q = 1..=k into one array, in which the 2^q
+/// entries for the first q bits stand at 2^q; that of no bits, at 1, is 1.
+fn products(bits: &[Bit], all: &mut [Lanes]) {
     for (q, bit) in bits.iter().enumerate() {
         let (known, next) = all.split_at_mut(2 << q);
         let (zeros, ones) = next[..2 << q].split_at_mut(1 << q);
         multiply(&known[1 << q..], &bit.factors[0], zeros);
         multiply(&known[1 << q..], &bit.factors[1], ones);
     }
-    all
 }
 
 kernel! {
@@ -256,7 +286,7 @@ mod tests {
                 Bit { factors, slopes: [lanes(4 * q + 2), lanes(4 * q + 3)] }
             };
             let bits: Vec<Bit> = (0..n).map(bit).collect();
-            let found = contract(&table, &bits, Threads::Pool);
+            let found = contract(&table, &bits, &mut Room::new(n), Threads::Pool);
             let with = |k: usize, turned: Option<usize>| -> f64 {
                 let part = |z: usize, q: usize| match Some(q) == turned {
                     true => bits[q].slopes[z >> q & 1][k],

@@ -1,6 +1,6 @@
 //! Objectives of a product circuit: contractions and closed forms, no state.
 
-use super::contraction::{Bit, LANES, Lanes, contract};
+use super::contraction::{Bit, LANES, Lanes, Room, contract};
 use super::product::Product;
 use super::tables::{Function, Tables, Terms};
 use super::{Evaluations, Objective, Problem};
@@ -29,13 +29,15 @@ pub fn exact_product(
     let tables = problem.tables(&product.relabelling, &objective.divergence)?;
     let n_params = program.plan().n_params();
     let groups: Vec<&[f64]> = params.chunks(LANES * n_params).collect();
-    let group = |(): &mut (), i: usize, threads| {
-        evaluate(product, &tables, objective.weight, groups[i], n_params, threads)
+    let room = || Room::new(product.n_qubits());
+    let group = |room: &mut Room, i: usize, threads| {
+        evaluate(product, &tables, objective.weight, groups[i], n_params, room, threads)
     };
     if is_short(program, params) {
-        return Ok((0..groups.len()).map(|i| group(&mut (), i, Threads::One)).collect());
+        let mut room = room();
+        return Ok((0..groups.len()).map(|i| group(&mut room, i, Threads::One)).collect());
     }
-    Ok(map_batch(groups.len(), program.is_small(), || (), group).into_iter().collect())
+    Ok(map_batch(groups.len(), program.is_small(), room, group).into_iter().collect())
 }
 
 /// A value for each lane with its derivatives by each qubit's angle.
@@ -57,10 +59,17 @@ impl Term {
     }
 
     /// Adds `factor` times the expectation of a function.
-    fn add_mean(&mut self, factor: f64, function: &Function, bits: &[Bit], threads: Threads) {
+    fn add_mean(
+        &mut self,
+        factor: f64,
+        function: &Function,
+        bits: &[Bit],
+        room: &mut Room,
+        threads: Threads,
+    ) {
         self.value.iter_mut().for_each(|x| *x += factor * function.constant);
         if let Some(table) = &function.varying {
-            let mean = contract(table, bits, threads);
+            let mean = contract(table, bits, room, threads);
             self.add(factor, &mean.value, &mean.slopes);
         }
     }
@@ -73,6 +82,7 @@ fn evaluate(
     weight: f64,
     params: &[f64],
     n_params: usize,
+    room: &mut Room,
     threads: Threads,
 ) -> Evaluations {
     let n = product.n_qubits();
@@ -84,19 +94,19 @@ fn evaluate(
     });
 
     let mut cost = Term::zero(n);
-    cost.add_mean(1.0, &tables.cost, &bits, threads);
+    cost.add_mean(1.0, &tables.cost, &bits, room, threads);
     let mut divergence = Term::zero(n);
     match &tables.terms {
         Terms::None => {}
         Terms::Kl { minus_log_prior } => {
             add_minus_entropy(&mut divergence, &bits);
-            divergence.add_mean(1.0, minus_log_prior, &bits, threads);
+            divergence.add_mean(1.0, minus_log_prior, &bits, room, threads);
         }
         Terms::Mmd { embedding, self_similarity, eigenvalues, .. } => {
             divergence.value = [*self_similarity; LANES];
-            divergence.add_mean(-2.0, embedding, &bits, threads);
+            divergence.add_mean(-2.0, embedding, &bits, room, threads);
             let parities: Vec<Bit> = bits.iter().map(squared_parity).collect();
-            let own = contract(eigenvalues, &parities, threads);
+            let own = contract(eigenvalues, &parities, room, threads);
             divergence.add(1.0, &own.value, &own.slopes);
         }
     }
