@@ -1,4 +1,8 @@
-//! Memory is checked before it is taken.
+//! Memory is checked before it is taken, and what was given back is kept for the next who asks: the
+//! system clears every page it hands out, which takes as long as some sweeps over a state.
+
+use std::mem::MaybeUninit;
+use std::sync::Mutex;
 
 use crate::error::{Error, Result};
 
@@ -17,6 +21,10 @@ pub fn check(what: impl Into<String>, needed: u64, hint: &'static str) -> Result
     if needed < 64 << 20 {
         return Ok(());
     }
+    if needed <= available() {
+        return Ok(());
+    }
+    kept(Vec::clear);
     let available = available();
     if needed <= available {
         return Ok(());
@@ -44,6 +52,58 @@ pub fn prefer_large_pages<T>(start: *const T, len: usize) {
     }
 }
 
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
+
+/// A cache line with anything in it.
+#[repr(align(64))]
+pub struct Line(#[allow(dead_code)] [MaybeUninit<u8>; LINE]);
+
+/// Cache lines with anything in them.
+pub type Lines = Box<[MaybeUninit<Line>]>;
+
+/// Bytes that are kept at most.
+const KEPT: usize = 256 << 20;
+
+/// What was given back. Nobody waits for the lock: after a fork, its owner may not exist.
+static LINES: Mutex<Vec<Lines>> = Mutex::new(Vec::new());
+
+fn kept<R>(f: impl FnOnce(&mut Vec<Lines>) -> R) -> Option<R> {
+    LINES.try_lock().ok().map(|mut lines| f(&mut lines))
+}
+
+/// Takes so many cache lines, with anything in them.
+pub fn take(n_lines: usize) -> Lines {
+    let found = kept(|all| {
+        let same = all.iter().rposition(|lines| lines.len() == n_lines)?;
+        Some(all.remove(same))
+    });
+    found.flatten().unwrap_or_else(|| {
+        let lines = Box::new_uninit_slice(n_lines);
+        prefer_large_pages(lines.as_ptr(), lines.len());
+        lines
+    })
+}
+
+/// Gives them back. The oldest make room for the newest.
+pub fn give(lines: Lines) {
+    let n_bytes = |lines: &Lines| lines.len() * LINE;
+    if lines.is_empty() || n_bytes(&lines) > KEPT {
+        return;
+    }
+    kept(|all| {
+        all.push(lines);
+        let mut total: usize = all.iter().map(n_bytes).sum();
+        let excess = all.iter().take_while(|lines| {
+            let is_excess = total > KEPT;
+            total -= n_bytes(lines);
+            is_excess
+        });
+        let excess = excess.count();
+        all.drain(..excess);
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +114,15 @@ mod tests {
         let message = check("a state", 1 << 60, "use fewer qubits").unwrap_err().to_string();
         assert!(message.starts_with("a state needs 1024.0 PiB but only"), "{message}");
         assert!(message.ends_with("use fewer qubits"));
+    }
+
+    #[test]
+    fn keeps_no_more_than_it_may() {
+        for i in 0..40 {
+            give(take((KEPT / LINE / 8) + i % 3));
+        }
+        give(take(KEPT / LINE + 1));
+        let total = kept(|all| all.iter().map(|lines| lines.len() * LINE).sum::<usize>());
+        assert!(total.unwrap_or(0) <= KEPT);
     }
 }

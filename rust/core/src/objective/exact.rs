@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 struct Room {
     states: Workspace<f64>,
-    q: Vec<f64>,
+    q: Array<f64>,
     cotangent: Array<f64>,
 }
 
@@ -39,7 +39,7 @@ pub fn exact(
     program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
     let room = || Room {
         states: Workspace::new(program),
-        q: vec![0.0; 1 << n],
+        q: Array::new(1 << n),
         cotangent: Array::new(1 << n),
     };
     map_batch(batch, program.is_small(), room, |room, i, threads| {

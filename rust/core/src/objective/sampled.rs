@@ -12,7 +12,7 @@ use super::{Evaluations, Objective, Problem};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
-use crate::state::{Evolution, Program, Workspace, sample};
+use crate::state::{Array, Evolution, Program, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
 
@@ -75,7 +75,7 @@ pub fn sampled(
     let tables = problem.tables(&LinearMap::identity(n), &objective.divergence)?;
     let at_once = side_by_side(batch, is_small);
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
-    let room = || (Workspace::<f64>::new(program), vec![0.0; 1 << n]);
+    let room = || (Workspace::<f64>::new(program), Array::<f64>::new(1 << n));
     Ok(map_batch(batch, is_small, room, |(states, q), i, threads| {
         let evolution = program.at(row(i), false);
         evolution.run(&mut states.psi, &mut states.rooms, threads);

@@ -1,18 +1,19 @@
 //! Memory for amplitudes.
 
-use std::mem::MaybeUninit;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use super::real::Real;
-use crate::memory;
+use crate::memory::{self, LINE, Lines};
 
 /// Numbers that start on a cache line, and that mean nothing until they are written: to clear a large
 /// state first would take as long as a sweep over it.
-#[derive(Debug)]
 pub struct Array<T> {
-    numbers: Box<[MaybeUninit<T>]>,
+    lines: Lines,
+    /// The line that the numbers start on.
     start: usize,
     len: usize,
+    numbers: PhantomData<T>,
 }
 
 /// Bytes of a page: where two addresses differ by a multiple of it, they share a set of the first-level
@@ -28,10 +29,11 @@ impl<T: Real> Array<T> {
     /// Room for `len` numbers that start in a given quarter of a page: arrays that are worked on side
     /// by side are to start in different ones.
     pub fn beside(quarter: usize, len: usize) -> Self {
-        let numbers = Box::new_uninit_slice(len + 2 * PAGE / size_of::<T>());
-        memory::prefer_large_pages(numbers.as_ptr(), numbers.len());
-        let start = numbers.as_ptr().align_offset(PAGE) + quarter * PAGE / 4 / size_of::<T>();
-        let mut array = Self { numbers, start, len };
+        let lines = memory::take((len * size_of::<T>()).div_ceil(LINE) + 2 * PAGE / LINE);
+        // In lines: what is left of the page that the first one is in.
+        let rest = lines.as_ptr().addr().wrapping_neg() % PAGE / LINE;
+        let start = rest + quarter * PAGE / 4 / LINE;
+        let mut array = Self { lines, start, len, numbers: PhantomData };
         if cfg!(debug_assertions) {
             // Whoever reads before he writes will notice.
             array.fill(T::from_f64(f64::NAN));
@@ -40,22 +42,36 @@ impl<T: Real> Array<T> {
     }
 }
 
+impl<T> Drop for Array<T> {
+    fn drop(&mut self) {
+        memory::give(std::mem::take(&mut self.lines));
+    }
+}
+
+impl<T> std::fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Array").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 impl<T: Real> Deref for Array<T> {
     type Target = [T];
 
     #[inline]
     fn deref(&self) -> &[T] {
-        let numbers = &self.numbers[self.start..self.start + self.len];
-        // SAFETY: any bits make a number, and kernels write each before they read it.
-        unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), numbers.len()) }
+        let lines = &self.lines[self.start..];
+        debug_assert!(self.len * size_of::<T>() <= lines.len() * LINE);
+        // SAFETY: there is room for so many; any bits make a number, and kernels write each before
+        // they read it.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), self.len) }
     }
 }
 
 impl<T: Real> DerefMut for Array<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        let numbers = &mut self.numbers[self.start..self.start + self.len];
+        let lines = &mut self.lines[self.start..];
         // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), self.len) }
     }
 }
