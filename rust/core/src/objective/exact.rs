@@ -95,15 +95,12 @@ fn evaluate(
             log_ratio(q, &problem.log_prior, cotangent);
             let kl = dot(q, cotangent, threads);
             // An outcome that cannot happen pulls nowhere.
-            for ((f, c), q) in cotangent.iter_mut().zip(cost).zip(q.iter()) {
-                *f = if *q > 0.0 { c + weight * *f } else { 0.0 };
-            }
+            pull_where_possible(cotangent, cost, q, weight);
             kl
         }
         Divergence::Mmd(kernel) => {
             let mmd2 = witness(q, &problem.prior, kernel, cotangent)?;
-            let pull = |(f, c): (&mut f64, &f64)| *f = c + 2.0 * weight * *f;
-            cotangent.iter_mut().zip(cost).for_each(pull);
+            pull(cotangent, cost, 2.0 * weight);
             mmd2
         }
     };
@@ -113,6 +110,24 @@ fn evaluate(
     let mut gradient = vec![0.0; params.len()];
     evolution.adjoint(states, &mut gradient, threads);
     Ok(Evaluations::one(expected_cost, weight * divergence, gradient))
+}
+
+kernel! {
+    /// f = cost + weight * f.
+    fn pull(f: &mut [f64], cost: &[f64], weight: f64) {
+        for (f, c) in f.iter_mut().zip(cost) {
+            *f = fma::<f64, FMA>(weight, *f, *c);
+        }
+    }
+}
+
+kernel! {
+    /// The same, but 0 where q is.
+    fn pull_where_possible(f: &mut [f64], cost: &[f64], q: &[f64], weight: f64) {
+        for ((f, c), q) in f.iter_mut().zip(cost).zip(q) {
+            *f = if *q > 0.0 { fma::<f64, FMA>(weight, *f, *c) } else { 0.0 };
+        }
+    }
 }
 
 fn dot(a: &[f64], b: &[f64], threads: Threads) -> f64 {

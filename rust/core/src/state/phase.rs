@@ -41,13 +41,21 @@ pub struct Phases<T> {
 }
 
 /// The phases of a tile but for its own factor.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Tables<T> {
     /// Phases of the low places, one table after the other for each setting of the selectors.
     re: Vec<T>,
     im: Vec<T>,
     /// The factors of the rows.
     rows: Vec<Complex64>,
+}
+
+impl<T: Real> Tables<T> {
+    /// Room for so many entries and rows, as powers of two.
+    fn new(entries: usize, rows: usize) -> Self {
+        let zeros = || vec![T::ZERO; 1 << entries];
+        Self { re: zeros(), im: zeros(), rows: vec![Complex64::ONE; 1 << rows] }
+    }
 }
 
 impl<T: Real> Phases<T> {
@@ -62,13 +70,11 @@ impl<T: Real> Phases<T> {
         let low_bits = table_bits(tile_qubits);
         let joined = |r: &usize| pairs.iter().any(|p| p.0 < low_bits && p.1 == *r);
         let selectors: Vec<usize> = (low_bits..tile_qubits).filter(joined).collect();
-        let zeros = vec![T::ZERO; 1 << (low_bits + selectors.len())];
-        let rows = vec![Complex64::ONE; 1 << (tile_qubits - low_bits)];
-        let tables = Tables { re: zeros.clone(), im: zeros, rows };
         let n_angles = polynomial.linear.len() + polynomial.pairs.len();
+        let tables = Tables::new(low_bits + selectors.len(), tile_qubits - low_bits);
         let mut phases =
             Self { tile_qubits, low_bits, n_angles, singles, pairs, crossing, selectors, tables };
-        let mut tables = phases.tables.clone();
+        let mut tables = std::mem::take(&mut phases.tables);
         phases.fill(&mut tables, 0);
         phases.tables = tables;
         phases
@@ -112,7 +118,7 @@ impl<T: Real> Phases<T> {
         let set = |q: usize| q >= self.tile_qubits && tile >> (q - self.tile_qubits) & 1 == 1;
         let singles = self.singles.iter().filter(|s| set(s.0)).map(|s| s.1);
         let pairs = self.pairs.iter().filter(|p| set(p.0) && set(p.1)).map(|p| p.2);
-        Complex64::cis(singles.chain(pairs).sum())
+        turned(singles.chain(pairs).sum())
     }
 
     fn fill(&self, tables: &mut Tables<T>, tile: usize) {
@@ -123,12 +129,11 @@ impl<T: Real> Phases<T> {
         crossing.for_each(|p| angles[p.0] += p.2);
 
         let (low, rows) = angles.split_at(self.low_bits);
-        let turns: Vec<Complex64> = rows.iter().map(|a| Complex64::cis(*a)).collect();
         let above = |p: &&Pair| p.0 >= self.low_bits && p.1 < self.tile_qubits;
-        let pairs: Vec<_> =
-            self.pairs.iter().filter(above).map(|p| (p, Complex64::cis(p.2))).collect();
+        let pairs: Vec<_> = self.pairs.iter().filter(above).map(|p| (p, turned(p.2))).collect();
         tables.rows[0] = Complex64::ONE;
-        for (i, turn) in turns.iter().enumerate() {
+        for (i, angle) in rows.iter().enumerate() {
+            let turn = turned(*angle);
             let (zeros, ones) = tables.rows[..2 << i].split_at_mut(1 << i);
             for (row, (one, zero)) in ones.iter_mut().zip(zeros).enumerate() {
                 // Of a pair, the higher bit is the one being added.
@@ -296,6 +301,12 @@ kernel! {
         rest.iter_mut().zip(ones_rest).for_each(|(a, b)| *a += b);
         sums.iter().sum::<f64>() + ones_rest.iter().sum::<f64>()
     }
+}
+
+/// The phase of an angle.
+fn turned(angle: f64) -> Complex64 {
+    let (sin, cos) = angle.sin_cos();
+    Complex64::new(cos, sin)
 }
 
 /// Multiplies by one phase.

@@ -3,7 +3,7 @@
 use num_complex::Complex;
 
 use super::array::Array;
-use super::real::Real;
+use super::real::{Real, fma};
 use super::simulate::Program;
 use super::tiles::Shared;
 use crate::parallel::{Threads, for_pieces};
@@ -67,9 +67,7 @@ impl<T: Real> Vector<T> {
             for_pieces(threads, from.len(), |range| {
                 // SAFETY: pieces do not overlap.
                 let out = unsafe { shared.piece(range.clone()) };
-                for ((x, y), f) in out.iter_mut().zip(&from[range.clone()]).zip(&factors[range]) {
-                    *x = T::from_f64(f - shift) * *y;
-                }
+                scale(out, &from[range.clone()], &factors[range], shift);
             });
         }
     }
@@ -80,13 +78,9 @@ impl<T: Real> Vector<T> {
         for_pieces(threads, self.re.len(), |range| {
             // SAFETY: pieces do not overlap.
             let out = unsafe { shared.piece(range.clone()) };
-            for (q, x) in out.iter_mut().zip(&self.re[range.clone()]) {
-                *q = x.to_f64() * x.to_f64();
-            }
+            square(out, &self.re[range.clone()]);
             if !self.is_real {
-                for (q, y) in out.iter_mut().zip(&self.im[range]) {
-                    *q += y.to_f64() * y.to_f64();
-                }
+                add_square(out, &self.im[range]);
             }
         });
     }
@@ -105,6 +99,31 @@ impl<T: Real> Vector<T> {
                 (false, true) => pair_turned(out, &self.re[range.clone()], &self.im[range], c, s),
             }
         });
+    }
+}
+
+kernel! {
+    /// values * (factors - shift).
+    fn scale<T>(out: &mut [T], values: &[T], factors: &[f64], shift: f64) {
+        for ((x, y), f) in out.iter_mut().zip(values).zip(factors) {
+            *x = T::from_f64(f - shift) * *y;
+        }
+    }
+}
+
+kernel! {
+    fn square<T>(out: &mut [f64], values: &[T]) {
+        for (q, x) in out.iter_mut().zip(values) {
+            *q = x.to_f64() * x.to_f64();
+        }
+    }
+}
+
+kernel! {
+    fn add_square<T>(out: &mut [f64], values: &[T]) {
+        for (q, x) in out.iter_mut().zip(values) {
+            *q = fma::<f64, FMA>(x.to_f64(), x.to_f64(), *q);
+        }
     }
 }
 
