@@ -1,7 +1,7 @@
 //! Butterflies in registers: a few bits a pass, of vectors that fit a cache.
 
 use super::butterfly::Pair;
-use crate::simd::{MOST_LANES, MOST_LOG, Pack, kernel, lanes};
+use crate::simd::{MOST_LANES, MOST_LOG, Pack, each_row, kernel, lanes};
 use crate::state::Real;
 
 /// log2 of the numbers that are passed over in the first-level cache.
@@ -118,20 +118,6 @@ fn higher_bits<T: Real, P: Pack<T>, const SUM: bool>(
         }
         bit += n_bits;
     }
-}
-
-/// Runs a body for every row, written out, because arrays only stay in registers where all their
-/// indices are constants.
-macro_rules! each_row {
-    ($rows:ident, |$r:ident| $body:block) => {
-        each_row!(@ $rows $r $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    (@ $rows:ident $r:ident $body:block $($row:literal)*) => {
-        $(if $row < $rows {
-            let $r = $row;
-            $body
-        })*
-    };
 }
 
 /// One pass over the bits from `bit` on that tell `ROWS` rows of lanes apart, and over those inside

@@ -101,6 +101,21 @@ pub fn prefetch_to_write<T>(place: *const T) {
     let _ = place;
 }
 
+/// Runs a body for every row, written out, because arrays only stay in registers where all their
+/// indices are constants.
+macro_rules! each_row {
+    ($rows:ident, |$r:ident| $body:block) => {
+        $crate::simd::each_row!(@ $rows $r $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $rows:ident $r:ident $body:block $($row:literal)*) => {
+        $(if $row < $rows {
+            let $r = $row;
+            $body
+        })*
+    };
+}
+pub(crate) use each_row;
+
 /// Declares a kernel, generic over [`Real`](crate::state::Real) or not. Its body is compiled once for
 /// each [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
 /// With `<T as P>`, `P` is the level's [`Pack`] of `T`.

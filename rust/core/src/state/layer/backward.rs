@@ -3,34 +3,53 @@
 
 use std::ptr::null_mut;
 
-use super::rows::{Rows, each_low_qubit, each_pair, each_row, scale, tangents};
+use super::rows::{Rows, each_low_qubit, each_pair, scale, tangents};
 use super::{BLOCK, Derivatives, Layer, by_lanes, contract, fetch, n_with_phases, permute, slow};
-use crate::simd::{MOST_LOG, Pack, lanes, prefetch_to_write};
+use crate::simd::{MOST_LOG, Pack, each_row, kernel, lanes, prefetch_to_write};
 use crate::state::permute::ByVectors;
 use crate::state::phase::Phases;
 use crate::state::real::Real;
 use crate::state::rotate::Rotation;
 use crate::state::vector::{Spare, Vector};
 
-#[inline(always)]
-pub fn unapply<T: Real, P: Pack<T>>(
-    layer: &Layer<'_, T>,
-    psi: &mut Vector<T>,
-    lambda: &mut Vector<T>,
-    spare: &mut Spare<T>,
-    number: usize,
-    derivatives: &mut Derivatives<'_>,
-) {
-    let is_short = psi.re.len() < 1 << P::LOG;
-    let Some(product) = layer.product else {
-        return undo::<T, P>(layer, psi, lambda, spare, number, derivatives);
-    };
-    let mut rest = Layer { ..*layer };
-    if is_short || layer.rotations.is_some() {
-        undo::<T, P>(layer, psi, lambda, spare, number, derivatives);
-        rest = Layer::default();
+impl<T: Real> Layer<'_, T> {
+    /// Undoes the stages on a tile of a state and of its cotangent, and adds to `derivatives`.
+    ///
+    /// For a rotation that is `sum over pairs of (lambda_1 psi_0 - lambda_0 psi_1)`, which is the same
+    /// before, between and after the rotations of a stage; for a phase `-2 sum Im(conj(lambda) psi)`
+    /// over the outcomes that it applies to.
+    pub fn unapply(
+        &self,
+        psi: &mut Vector<T>,
+        lambda: &mut Vector<T>,
+        spare: &mut Spare<T>,
+        number: usize,
+        derivatives: &mut Derivatives<'_>,
+    ) {
+        unapply(self, psi, lambda, spare, number, derivatives);
     }
-    contract::contract::<T, P>(&rest, product, lambda, spare, number, derivatives);
+}
+
+kernel! {
+    fn unapply<T as P>(
+        layer: &Layer<'_, T>,
+        psi: &mut Vector<T>,
+        lambda: &mut Vector<T>,
+        spare: &mut Spare<T>,
+        number: usize,
+        derivatives: &mut Derivatives<'_>,
+    ) {
+        let is_short = psi.re.len() < 1 << P::LOG;
+        let Some(product) = layer.product else {
+            return undo::<T, P>(layer, psi, lambda, spare, number, derivatives);
+        };
+        let mut rest = Layer { ..*layer };
+        if is_short || layer.rotations.is_some() {
+            undo::<T, P>(layer, psi, lambda, spare, number, derivatives);
+            rest = Layer::default();
+        }
+        contract::contract::<T, P>(&rest, product, lambda, spare, number, derivatives);
+    }
 }
 
 /// Undoes all but the product.

@@ -1,9 +1,9 @@
 //! Applying a layer: rotations a few qubits at a time, held in registers. The first pass reads through
 //! the relabelling, the last one multiplies by the phases.
 
-use super::rows::{Rows, each_low_qubit, each_pair, each_row, scale, tangents};
+use super::rows::{Rows, each_low_qubit, each_pair, scale, tangents};
 use super::{BLOCK, Layer, by_lanes, n_with_phases, permute, slow};
-use crate::simd::{Pack, kernel};
+use crate::simd::{Pack, each_row, kernel};
 use crate::state::array::Array;
 use crate::state::permute::ByVectors;
 use crate::state::phase::Phases;
@@ -12,70 +12,70 @@ use crate::state::real::Real;
 use crate::state::rotate::Rotation;
 use crate::state::vector::{Spare, Vector};
 
-#[inline(always)]
-pub fn apply<T: Real, P: Pack<T>>(
-    layer: &Layer<'_, T>,
-    tile: &mut Vector<T>,
-    spare: &mut Spare<T>,
-    number: usize,
-) {
-    let is_short = tile.re.len() < 1 << P::LOG;
-    // Where phases come at once, they are multiplied in as the product is written.
-    let is_fused = !is_short && layer.gather.is_none() && layer.rotations.is_none();
-    let fused = layer.product.filter(|_| is_fused && layer.phases.is_some());
-    if let Some(product) = layer.product {
-        tile.is_real = true;
-        if fused.is_none() {
-            product.write(number, &mut tile.re);
-        }
+impl<T: Real> Layer<'_, T> {
+    /// Runs the stages on tile number `number`.
+    pub fn apply(&self, tile: &mut Vector<T>, spare: &mut Spare<T>, number: usize) {
+        apply(self, tile, spare, number);
     }
-    let mut gather = None;
-    if let Some(all) = layer.gather {
-        gather = layer.rotations.and_then(|_| all.by_vectors::<T, P>(number));
-        if gather.is_none() {
-            permute(all, tile.parts(), spare, number);
-        }
-    }
-    // Phases make a real state complex: they wait until its rotations are done.
-    let together = layer.phases.filter(|_| !tile.is_real && !is_short);
-    let mut last: &[Rotation<T>] = &[];
-    let mut factor = T::ONE;
-    if let Some(rotations) = layer.rotations {
-        let mut most = &rotations.once[..];
-        let mut own = scale(most);
-        if let Some(phases) = together {
-            let n_last = n_with_phases(most, phases, if P::MANY_REGISTERS { 3 } else { 2 });
-            (most, last) = most.split_at(most.len() - n_last);
-            (own, factor) = (T::ONE, own);
-        }
-        for (part, spare) in tile.parts().zip(&mut *spare) {
-            if is_short {
-                rotations.once.iter().for_each(|r| slow::rotate(part, r));
-            } else {
-                rotate::<T, P>(part, spare, gather, most, own);
-            }
-            if is_short {
-                rotations.again.iter().for_each(|r| slow::rotate(part, r));
-            } else if !rotations.again.is_empty() {
-                rotate::<T, P>(part, spare, None, &rotations.again, scale(&rotations.again));
+}
+
+kernel! {
+    fn apply<T as P>(layer: &Layer<'_, T>, tile: &mut Vector<T>, spare: &mut Spare<T>, number: usize) {
+        let is_short = tile.re.len() < 1 << P::LOG;
+        // Where phases come at once, they are multiplied in as the product is written.
+        let is_fused = !is_short && layer.gather.is_none() && layer.rotations.is_none();
+        let fused = layer.product.filter(|_| is_fused && layer.phases.is_some());
+        if let Some(product) = layer.product {
+            tile.is_real = true;
+            if fused.is_none() {
+                product.write(number, &mut tile.re);
             }
         }
-    }
-    let Some(phases) = layer.phases else { return };
-    if is_short {
-        tile.make_complex();
-        return slow::turn(&phases.of_tile(number).row(0, 1.0), &mut tile.re, &mut tile.im);
-    }
-    let was_real = std::mem::replace(&mut tile.is_real, false);
-    let parts = [&mut tile.re[..], &mut tile.im[..]];
-    if was_real {
-        return turn::<T, P, true, 0, 1>(phases, fused, parts, number, &[], factor);
-    }
-    match *last {
-        [] => turn::<T, P, false, 0, 1>(phases, None, parts, number, &[], factor),
-        [a] => turn::<T, P, false, 1, 2>(phases, None, parts, number, &[a], factor),
-        [a, b] => turn::<T, P, false, 2, 4>(phases, None, parts, number, &[a, b], factor),
-        [a, b, c, ..] => turn::<T, P, false, 3, 8>(phases, None, parts, number, &[a, b, c], factor),
+        let mut gather = None;
+        if let Some(all) = layer.gather {
+            gather = layer.rotations.and_then(|_| all.by_vectors::<T, P>(number));
+            if gather.is_none() {
+                permute(all, tile.parts(), spare, number);
+            }
+        }
+        // Phases make a real state complex: they wait until its rotations are done.
+        let together = layer.phases.filter(|_| !tile.is_real && !is_short);
+        let mut last: &[Rotation<T>] = &[];
+        let mut factor = T::ONE;
+        if let Some(rotations) = layer.rotations {
+            let mut most = &rotations.once[..];
+            let mut own = scale(most);
+            if let Some(phases) = together {
+                let n_last = n_with_phases(most, phases, if P::MANY_REGISTERS { 3 } else { 2 });
+                (most, last) = most.split_at(most.len() - n_last);
+                (own, factor) = (T::ONE, own);
+            }
+            for (part, spare) in tile.parts().zip(&mut *spare) {
+                let again = &rotations.again;
+                if is_short {
+                    rotations.once.iter().chain(again).for_each(|r| slow::rotate(part, r));
+                } else {
+                    rotate::<T, P>(part, spare, gather, most, own);
+                    rotate::<T, P>(part, spare, None, again, scale(again));
+                }
+            }
+        }
+        let Some(phases) = layer.phases else { return };
+        if is_short {
+            tile.make_complex();
+            return slow::turn(&phases.of_tile(number).row(0, 1.0), &mut tile.re, &mut tile.im);
+        }
+        let was_real = std::mem::replace(&mut tile.is_real, false);
+        let parts = [&mut tile.re[..], &mut tile.im[..]];
+        if was_real {
+            return turn::<T, P, true, 0, 1>(phases, fused, parts, number, &[], factor);
+        }
+        match *last {
+            [] => turn::<T, P, false, 0, 1>(phases, None, parts, number, &[], factor),
+            [a] => turn::<T, P, false, 1, 2>(phases, None, parts, number, &[a], factor),
+            [a, b] => turn::<T, P, false, 2, 4>(phases, None, parts, number, &[a, b], factor),
+            [a, b, c, ..] => turn::<T, P, false, 3, 8>(phases, None, parts, number, &[a, b, c], factor),
+        }
     }
 }
 

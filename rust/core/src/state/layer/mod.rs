@@ -12,8 +12,7 @@ use super::phase::Phases;
 use super::product::Product;
 use super::real::Real;
 use super::rotate::{Rotation, Rotations};
-use super::vector::{Spare, Vector};
-use crate::simd::{Pack, kernel};
+use crate::simd::Pack;
 
 /// A relabelling, then rotations, then phases, each if there is one. Backward it is a relabelling
 /// undone, then phases, then rotations. The first layer of all makes its tile from a product, and
@@ -40,48 +39,6 @@ pub struct Derivatives<'a> {
     pub places: &'a mut [f64],
     /// What [`Product::read`] says.
     pub total: f64,
-}
-
-impl<T: Real> Layer<'_, T> {
-    /// Runs the stages on tile number `number`.
-    pub fn apply(&self, tile: &mut Vector<T>, spare: &mut Spare<T>, number: usize) {
-        apply(self, tile, spare, number);
-    }
-
-    /// Undoes the stages on a tile of a state and of its cotangent, and adds to `derivatives`.
-    ///
-    /// For a rotation that is `sum over pairs of (lambda_1 psi_0 - lambda_0 psi_1)`, which is the same
-    /// before, between and after the rotations of a stage; for a phase `-2 sum Im(conj(lambda) psi)`
-    /// over the outcomes that it applies to.
-    pub fn unapply(
-        &self,
-        psi: &mut Vector<T>,
-        lambda: &mut Vector<T>,
-        spare: &mut Spare<T>,
-        number: usize,
-        derivatives: &mut Derivatives<'_>,
-    ) {
-        unapply(self, psi, lambda, spare, number, derivatives);
-    }
-}
-
-kernel! {
-    fn apply<T as P>(layer: &Layer<'_, T>, tile: &mut Vector<T>, spare: &mut Spare<T>, number: usize) {
-        forward::apply::<T, P>(layer, tile, spare, number);
-    }
-}
-
-kernel! {
-    fn unapply<T as P>(
-        layer: &Layer<'_, T>,
-        psi: &mut Vector<T>,
-        lambda: &mut Vector<T>,
-        spare: &mut Spare<T>,
-        number: usize,
-        derivatives: &mut Derivatives<'_>,
-    ) {
-        backward::unapply::<T, P>(layer, psi, lambda, spare, number, derivatives);
-    }
 }
 
 /// log2 of the numbers that two of fit the first-level cache.

@@ -96,20 +96,6 @@ macro_rules! each_pair {
 }
 pub(super) use each_pair;
 
-/// Runs a body for each row, written out for the same reason.
-macro_rules! each_row {
-    ($rows:ident, |$r:ident| $body:block) => {
-        each_row!(@ $rows $r $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    (@ $rows:ident $r:ident $body:block $($row:literal)*) => {
-        $(if $row < $rows {
-            let $r = $row;
-            $body
-        })*
-    };
-}
-pub(super) use each_row;
-
 /// Runs a body for each qubit inside the lanes, with its number as a constant.
 macro_rules! each_low_qubit {
     ($low:expr, |$q:ident| $body:expr) => {
