@@ -101,6 +101,37 @@ pub fn prefetch_to_write<T>(place: *const T) {
     let _ = place;
 }
 
+/// Copies past the caches, into what is not read again before they would have lost it: memory that is
+/// written through them is read first. For other threads to see it, [`end_of_stream`] must follow.
+#[inline(always)]
+pub fn stream<T: Copy>(from: &[T], to: &mut [T]) {
+    assert_eq!(from.len(), to.len());
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+        const WIDTH: usize = size_of::<__m128i>();
+        let n_bytes = size_of_val(from);
+        if n_bytes.is_multiple_of(WIDTH) && to.as_ptr().addr().is_multiple_of(WIDTH) {
+            let (from, to) = (from.as_ptr().cast::<__m128i>(), to.as_mut_ptr().cast::<__m128i>());
+            for i in 0..n_bytes / WIDTH {
+                // SAFETY: both are as long, and the place written to is aligned.
+                unsafe { _mm_stream_si128(to.add(i), _mm_loadu_si128(from.add(i))) };
+            }
+            return;
+        }
+    }
+    to.copy_from_slice(from);
+}
+
+/// Waits until all that was streamed has arrived.
+pub fn end_of_stream() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every such processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_sfence()
+    };
+}
+
 /// Runs a body for every row, written out, because arrays only stay in registers where all their
 /// indices are constants.
 macro_rules! each_row {

@@ -7,11 +7,14 @@
 use std::ops::Range;
 
 use super::real::Real;
-use crate::simd::prefetch;
+use crate::simd::{end_of_stream, prefetch, stream};
 
 /// Rows that are asked of memory before they are needed: the processor does not foresee the way from
 /// one to the next.
 const AHEAD: usize = 16;
+
+/// Bytes of an array that the second-level caches hold.
+const CACHED: usize = 2 << 20;
 
 /// How a sweep cuts `2^n` amplitudes into tiles.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,10 +93,17 @@ impl Layout {
     /// No other task may work on the same tile, or under another layout, at the same time.
     pub unsafe fn store<T: Real>(&self, tile: usize, from: &[T], to: Shared<T>) {
         let width = 1 << self.columns;
+        let is_cached = to.1 * size_of::<T>() <= CACHED;
         for (row, start) in from.chunks_exact(width).zip(self.starts(tile)) {
             // SAFETY: tiles of one layout hold different amplitudes; the rest is the caller's promise.
-            unsafe { to.piece(start..start + width) }.copy_from_slice(row);
+            let to = unsafe { to.piece(start..start + width) };
+            if is_cached {
+                to.copy_from_slice(row);
+            } else {
+                stream(row, to);
+            }
         }
+        end_of_stream();
     }
 }
 
@@ -147,9 +157,15 @@ mod tests {
 
     #[test]
     fn tiles_hold_every_amplitude_once_and_come_back_where_they_were() {
-        for (n, tile) in
-            [(6, vec![0, 1, 4]), (5, vec![1, 3]), (7, vec![0, 1, 2, 3]), (3, vec![0, 1, 2])]
-        {
+        // The last is more than caches hold.
+        let large = (0..4).chain(9..19).collect();
+        for (n, tile) in [
+            (6, vec![0, 1, 4]),
+            (5, vec![1, 3]),
+            (7, vec![0, 1, 2, 3]),
+            (3, vec![0, 1, 2]),
+            (19, large),
+        ] {
             let layout = Layout::new(n, &tile);
             let state: Vec<f64> = (0..1usize << n).map(|i| i as f64).collect();
             let mut copy = vec![0.0; 1 << n];
