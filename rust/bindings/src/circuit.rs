@@ -11,6 +11,7 @@ use qhypernet_core::parallel::{Threads, map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
 use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, sample};
 use qhypernet_core::{Error, error, memory};
+use rayon::prelude::*;
 
 use crate::convert::{array, compute, compute_here, filled, slice, to_python};
 
@@ -301,10 +302,7 @@ impl State {
     }
 
     fn all_probabilities<T: Real>(&self, held: &Held<T>, out: &mut [f64]) -> Result<(), Error> {
-        for (vector, out) in self.look(held)?.iter().zip(out.chunks_exact_mut(self.dim())) {
-            vector.probabilities(out, self.threads());
-        }
-        Ok(())
+        self.each(held, out, |vector, out, threads| vector.probabilities(out, threads))
     }
 
     fn all_amplitudes<'py, T: Real>(
@@ -319,10 +317,7 @@ impl State {
         self.program.check_memory::<T>("a copy of the state", batch).map_err(to_python)?;
         let array =
             filled(py, &[self.batch, self.dim()], self.is_short(), |out: &mut [Complex<T>]| {
-                for (vector, out) in self.look(held)?.iter().zip(out.chunks_exact_mut(self.dim())) {
-                    vector.amplitudes(out, self.threads());
-                }
-                Ok(())
+                self.each(held, out, |vector, out, threads| vector.amplitudes(out, threads))
             })?;
         Ok(array.into_any())
     }
@@ -332,9 +327,24 @@ impl State {
         self.batch == 1 && self.program.is_small()
     }
 
-    /// For reading a state out: small ones are not worth waking threads for.
-    fn threads(&self) -> Threads {
-        if self.program.is_small() { Threads::One } else { Threads::Pool }
+    /// Reads every vector out into its row: small ones side by side, large ones on all threads.
+    fn each<T: Real, R: Send>(
+        &self,
+        held: &Held<T>,
+        out: &mut [R],
+        read: impl Fn(&Vector<T>, &mut [R], Threads) + Sync,
+    ) -> Result<(), Error> {
+        let vectors = self.look(held)?;
+        if self.is_short() {
+            read(&vectors[0], out, Threads::One);
+        } else if self.program.is_small() {
+            let rows = out.par_chunks_exact_mut(self.dim()).zip(&vectors[..]);
+            rows.for_each(|(out, vector)| read(vector, out, Threads::One));
+        } else {
+            let rows = out.chunks_exact_mut(self.dim()).zip(&vectors[..]);
+            rows.for_each(|(out, vector)| read(vector, out, Threads::Pool));
+        }
+        Ok(())
     }
 
     fn all_samples<T: Real>(
