@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use qhypernet_core::parallel::Threads;
-use qhypernet_core::state::{Program, Real, Workspace};
+use qhypernet_core::state::{Program, Real, Start, Workspace};
 
 use common::{angles, chain};
 
@@ -53,9 +53,9 @@ fn gradient(c: &mut Criterion) {
             b.iter(|| {
                 let evolution = program.at(&params, false);
                 evolution.run(&mut room.psi, &mut room.rooms, threads);
-                room.lambda.set_scaled(&room.psi, &cotangent, 0.0, threads);
                 derivatives.fill(0.0);
-                evolution.adjoint(&mut room, &mut derivatives, threads);
+                let start = Start::State { psi: None, cotangent: &cotangent, shift: 0.0 };
+                evolution.adjoint(start, &mut room, &mut derivatives, threads);
                 derivatives[0]
             });
         });

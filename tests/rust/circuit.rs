@@ -6,7 +6,7 @@ use num_complex::{Complex, Complex64};
 use proptest::prelude::*;
 use qhypernet_core::circuit::{Angle, Circuit, gate};
 use qhypernet_core::parallel::Threads;
-use qhypernet_core::state::{Program, Real, Workspace};
+use qhypernet_core::state::{Program, Real, Start, Workspace};
 
 /// Rounding of a few hundred operations on numbers of at most 1.
 const AMPLITUDE_TOLERANCE: f64 = 1e-13;
@@ -90,10 +90,17 @@ fn gradient<T: Real>(circuit: &Circuit, params: &[f64], cotangent: &[f64], all: 
     let mut room = Workspace::<T>::new(&program);
     let evolution = program.at(params, all);
     evolution.run(&mut room.psi, &mut room.rooms, Threads::Pool);
-    let Workspace { psi, lambda, .. } = &mut room;
-    lambda.set_scaled(psi, cotangent, 0.0, Threads::Pool);
     let mut gradient = vec![0.0; params.len()];
-    evolution.adjoint(&mut room, &mut gradient, Threads::Pool);
+    // From a state that stays as it is, and from the one in the room: the same bits.
+    let mut held = Workspace::<T>::new(&program);
+    evolution.run(&mut held.psi, &mut held.rooms, Threads::Pool);
+    let start = Start::State { psi: Some(&held.psi), cotangent, shift: 0.0 };
+    evolution.adjoint(start, &mut Workspace::new(&program), &mut gradient, Threads::Pool);
+    assert!(amplitudes(&held) == amplitudes(&room));
+    let mut again = vec![0.0; params.len()];
+    let start = Start::State { psi: None, cotangent, shift: 0.0 };
+    evolution.adjoint(start, &mut room, &mut again, Threads::Pool);
+    assert_eq!(gradient, again);
     gradient
 }
 

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
 use qhypernet_core::parallel::{Threads, map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
-use qhypernet_core::state::{Program, Real, Rooms, Vector, Workspace, sample};
+use qhypernet_core::state::{Program, Real, Rooms, Start, Vector, Workspace, sample};
 use qhypernet_core::{Error, error, memory};
 use rayon::prelude::*;
 
@@ -375,8 +375,7 @@ impl State {
         self.program.check_memory::<T>("a gradient for each thread", 2.0 * at_once as f64)?;
         let room = || Workspace::<T>::new(&self.program);
         let rows = map_batch(self.batch, self.program.is_small(), room, |room, i, threads| {
-            room.psi.copy_from(&vectors[i]);
-            self.gradient_of(i, room, cotangent, threads)
+            self.gradient_of(i, Some(&vectors[i]), room, cotangent, threads)
         });
         Ok(rows.concat())
     }
@@ -397,25 +396,25 @@ impl State {
         let mut gradients = Vec::new();
         for (i, psi) in std::mem::take(&mut *vectors).into_iter().enumerate() {
             let mut room = Workspace::of(&self.program, psi);
-            gradients.extend(self.gradient_of(i, &mut room, cotangent, Threads::Pool));
+            gradients.extend(self.gradient_of(i, None, &mut room, cotangent, Threads::Pool));
         }
         Ok(gradients)
     }
 
-    /// The gradient of state `i`, whose vector is in `room` and is used up.
+    /// The gradient of state `i`, whose vector is in `room` and is used up if it is not given.
     fn gradient_of<T: Real>(
         &self,
         i: usize,
+        psi: Option<&Vector<T>>,
         room: &mut Workspace<T>,
         cotangent: &[f64],
         threads: Threads,
     ) -> Vec<f64> {
         let dim = self.dim();
         let own = if cotangent.len() == dim { 0..dim } else { i * dim..(i + 1) * dim };
-        let Workspace { psi, lambda, .. } = room;
-        lambda.set_scaled(psi, &cotangent[own], 0.0, threads);
+        let start = Start::State { psi, cotangent: &cotangent[own], shift: 0.0 };
         let mut gradient = vec![0.0; self.row(i).len()];
-        self.program.at(self.row(i), true).adjoint(room, &mut gradient, threads);
+        self.program.at(self.row(i), true).adjoint(start, room, &mut gradient, threads);
         gradient
     }
 }

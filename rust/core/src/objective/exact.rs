@@ -7,7 +7,7 @@ use crate::logarithm::log_ratio;
 use crate::mmd::witness;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::{Array, Program, Workspace, check_params, fma};
+use crate::state::{Array, Program, Start, Workspace, check_params, fma};
 use crate::{Error, Result};
 
 struct Room {
@@ -106,9 +106,9 @@ fn evaluate(
     };
     // A constant has no gradient, but its rounding errors would.
     let mean = dot(q, cotangent, threads);
-    states.lambda.set_scaled(&states.psi, cotangent, mean, threads);
+    let start = Start::State { psi: None, cotangent, shift: mean };
     let mut gradient = vec![0.0; params.len()];
-    evolution.adjoint(states, &mut gradient, threads);
+    evolution.adjoint(start, states, &mut gradient, threads);
     Ok(Evaluations::one(expected_cost, weight * divergence, gradient))
 }
 

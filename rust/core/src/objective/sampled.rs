@@ -12,7 +12,7 @@ use super::{Evaluations, Objective, Problem};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
-use crate::state::{Array, Evolution, Program, Workspace, sample};
+use crate::state::{Array, Evolution, Program, Start, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
 
@@ -110,7 +110,7 @@ fn evaluate(
         }
     }
     let mut gradient = vec![0.0; n_params];
-    evolution.adjoint(states, &mut gradient, threads);
+    evolution.adjoint(Start::Room, states, &mut gradient, threads);
     let Estimate { expected_cost, divergence, .. } = estimate;
     Evaluations::one(expected_cost, weight * divergence, gradient)
 }

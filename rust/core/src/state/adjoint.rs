@@ -10,20 +10,40 @@ use super::product::Product;
 use super::real::Real;
 use super::simulate::{Evolution, Sweep};
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
-use super::vector::{Rooms, Spare, TileRoom, Vector, Workspace};
+use super::vector::{Spare, TileRoom, Vector, Workspace};
 use crate::parallel::{Threads, map_tasks_with};
 
+/// What the way back starts from.
+pub enum Start<'a, T> {
+    /// `psi` and `lambda` in the room.
+    Room,
+    /// A state, and the cotangent's values less a shift.
+    State {
+        /// The state that [`Evolution::run`] left, which stays as it is; if none, it is `psi` in the
+        /// room.
+        psi: Option<&'a Vector<T>>,
+        /// For every outcome.
+        cotangent: &'a [f64],
+        /// Taken off all of them: a constant has no gradient, but its rounding errors would.
+        shift: f64,
+    },
+}
+
 impl<T: Real> Evolution<'_, T> {
-    /// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters.
-    ///
-    /// In `room`, `psi` is the state that [`Evolution::run`] left, and `lambda` is the cotangent
-    /// times it. Both are used up.
-    pub fn adjoint(&self, room: &mut Workspace<T>, gradient: &mut [f64], threads: Threads) {
-        let Workspace { psi, lambda, rooms } = room;
+    /// Adds to `gradient` the derivatives of `sum_z f(z) |psi(z)|^2` by the parameters. What is in the
+    /// room is used up.
+    pub fn adjoint(
+        &self,
+        mut start: Start<'_, T>,
+        room: &mut Workspace<T>,
+        gradient: &mut [f64],
+        threads: Threads,
+    ) {
         let sweeps = self.program.sweeps().iter().zip(&self.sweeps).enumerate();
         for (i, (Sweep { layout, steps }, bound)) in sweeps.rev() {
             let product = (i == 0).then_some(&self.product);
-            let found = Back { layout, steps: bound, product }.run(psi, lambda, rooms, threads);
+            let back = Back { layout, steps: bound, product };
+            let found = back.run(std::mem::replace(&mut start, Start::Room), room, threads);
             let mut derivatives = &found.by_angle[..];
             for (step, bound) in steps.iter().zip(bound) {
                 let (own, others) = derivatives.split_at(bound.n_angles());
@@ -66,15 +86,17 @@ impl<T: Real> Back<'_, T> {
         Found { by_angle, by_place, sums: Vec::new() }
     }
 
-    fn run(
-        &self,
-        psi: &mut Vector<T>,
-        lambda: &mut Vector<T>,
-        rooms: &mut Rooms<T>,
-        threads: Threads,
-    ) -> Found {
+    fn run(&self, start: Start<'_, T>, room: &mut Workspace<T>, threads: Threads) -> Found {
+        let Workspace { psi, lambda, rooms } = room;
         let mut all = self.nothing_found();
+        if let Start::State { psi: Some(held), .. } = start {
+            psi.is_real = held.is_real;
+        }
         if self.layout.is_whole() {
+            if let Start::State { psi: held, cotangent, shift } = start {
+                held.iter().for_each(|held| psi.copy_from(held));
+                lambda.set_scaled(psi, cotangent, shift);
+            }
             let spare = &mut rooms.get_both(Threads::One)[0].spare;
             self.tile(psi, lambda, spare, 0, &mut all);
             return all;
@@ -82,13 +104,24 @@ impl<T: Real> Back<'_, T> {
         let n_tiles = self.layout.n_tiles();
         let is_real = psi.is_real;
         let vectors = [psi, lambda].map(|v| [Shared::new(&mut v.re), Shared::new(&mut v.im)]);
+        let of_psi = |k: usize, range| match start {
+            Start::State { psi: Some(held), .. } => &[&held.re, &held.im][k][range],
+            // SAFETY: tasks have different tiles of one layout.
+            _ => unsafe { &*vectors[0][k].piece(range) },
+        };
         let tasks = map_tasks_with(rooms.get_both(threads), n_tasks(n_tiles), |room, task| {
-            let TileRoom { psi, lambda, spare } = room;
+            let TileRoom { psi, lambda, spare, cotangent: values } = room;
             let mut found = self.nothing_found();
             for number in tiles_of(task, n_tiles) {
-                for (tile, from) in [&mut *psi, &mut *lambda].into_iter().zip(vectors) {
-                    tile.is_real = is_real;
-                    for (part, from) in tile.parts().zip(from) {
+                (psi.is_real, lambda.is_real) = (is_real, is_real);
+                for (k, part) in psi.parts().enumerate() {
+                    self.layout.load(number, |range| of_psi(k, range), part);
+                }
+                if let Start::State { cotangent, shift, .. } = start {
+                    self.layout.load(number, |range| &cotangent[range], values);
+                    lambda.set_scaled(psi, values, shift);
+                } else {
+                    for (part, from) in lambda.parts().zip(vectors[1]) {
                         // SAFETY: tasks have different tiles of one layout.
                         self.layout.load(number, |range| unsafe { &*from.piece(range) }, part);
                     }

@@ -14,6 +14,7 @@ mod simulate;
 mod tiles;
 mod vector;
 
+pub use adjoint::Start;
 pub(crate) use array::Array;
 pub use real::Real;
 pub(crate) use real::fma;

@@ -44,7 +44,7 @@ impl<T: Real> Vector<T> {
     }
 
     /// Makes this vector the other one, of the same length.
-    pub fn copy_from(&mut self, other: &Self) {
+    pub(super) fn copy_from(&mut self, other: &Self) {
         (self.is_real, self.turned) = (other.is_real, other.turned);
         for (part, from) in self.parts().zip([&other.re, &other.im]) {
             part.copy_from_slice(from);
@@ -60,15 +60,10 @@ impl<T: Real> Vector<T> {
     }
 
     /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude.
-    pub fn set_scaled(&mut self, other: &Self, factors: &[f64], shift: f64, threads: Threads) {
+    pub(super) fn set_scaled(&mut self, other: &Self, factors: &[f64], shift: f64) {
         self.is_real = other.is_real;
         for (part, from) in self.parts().zip([&other.re, &other.im]) {
-            let shared = Shared::new(part);
-            for_pieces(threads, from.len(), |range| {
-                // SAFETY: pieces do not overlap.
-                let out = unsafe { shared.piece(range.clone()) };
-                scale(out, &from[range.clone()], &factors[range], shift);
-            });
+            scale(part, from, factors, shift);
         }
     }
 
@@ -167,13 +162,16 @@ pub(super) struct TileRoom<T> {
     pub lambda: Vector<T>,
     /// Room to relabel them.
     pub spare: Spare<T>,
+    /// A tile of the values that the cotangent is made of.
+    pub cotangent: Array<f64>,
 }
 
 impl<T: Real> TileRoom<T> {
     /// Room for tiles of so many qubits, or, for a state that is one tile, only for relabelling it.
     fn new(tile_qubits: usize, is_whole: bool) -> Self {
         let psi = Vector::new(if is_whole { 0 } else { tile_qubits });
-        let mut room = Self { psi, lambda: Vector::cotangent(0), spare: Vec::new() };
+        let (lambda, cotangent) = (Vector::cotangent(0), Array::new(0));
+        let mut room = Self { psi, lambda, spare: Vec::new(), cotangent };
         room.add_spare(tile_qubits, 2);
         room
     }
@@ -181,8 +179,11 @@ impl<T: Real> TileRoom<T> {
     /// Makes room for the cotangent too.
     fn add_cotangent(&mut self, tile_qubits: usize, is_whole: bool) {
         if self.spare.len() < PLACES.len() {
-            self.lambda = Vector::cotangent(if is_whole { 0 } else { tile_qubits });
             self.add_spare(tile_qubits, PLACES.len());
+            if !is_whole {
+                self.lambda = Vector::cotangent(tile_qubits);
+                self.cotangent = Array::new(1 << tile_qubits);
+            }
         }
     }
 
