@@ -229,6 +229,35 @@ fn large_states_are_right_and_the_same_on_any_number_of_threads() {
     }
 }
 
+/// States that caches do not hold are written past them, relabelled or not.
+#[test]
+fn states_larger_than_caches_are_right() {
+    let n = 19;
+    let mut circuit = Circuit::new(n, 0).unwrap();
+    for _ in 0..2 {
+        for q in 0..n {
+            let next = Some(Angle::Param(circuit.n_params()));
+            circuit.push(gate::Gate::Ry, &[q], next).unwrap();
+        }
+        circuit.push(gate::Gate::T, &[n - 2], None).unwrap();
+        for q in 0..n - 1 {
+            circuit.push(gate::Gate::Cx, &[q, q + 1], None).unwrap();
+        }
+    }
+    let params = some_params(circuit.n_params());
+    assert!(Program::new(&circuit).unwrap().n_sweeps() > 1);
+    let state = simulate::<f64>(&circuit, &params, Threads::Pool);
+    for (e, d) in dense(&circuit, &params).iter().zip(amplitudes(&state)) {
+        assert!((e - d).norm() < AMPLITUDE_TOLERANCE);
+    }
+    let cotangent = some_cotangent(n);
+    let gradient = gradient::<f64>(&circuit, &params, &cotangent, true);
+    for i in [3, n + 1] {
+        let expected = by_parameter_shift(&circuit, &params, &cotangent, i);
+        assert!((expected - gradient[i]).abs() < GRADIENT_TOLERANCE, "{i}");
+    }
+}
+
 /// Every number of qubits that a tile or the lanes treat in a way of their own, every qubit turned,
 /// and entanglers between near and far ones.
 #[test]

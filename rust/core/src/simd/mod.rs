@@ -104,7 +104,7 @@ pub fn prefetch_to_write<T>(place: *const T) {
 /// Copies past the caches, into what is not read again before they would have lost it: memory that is
 /// written through them is read first. For other threads to see it, [`end_of_stream`] must follow.
 #[inline(always)]
-pub fn stream<T: Copy>(from: &[T], to: &mut [T]) {
+pub fn stream<T: Copy>(to: &mut [T], from: &[T]) {
     assert_eq!(from.len(), to.len());
     #[cfg(target_arch = "x86_64")]
     {

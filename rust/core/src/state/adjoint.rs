@@ -6,6 +6,7 @@
 //! through the same coefficients.
 
 use super::bound::Bound;
+use super::permute::Gather;
 use super::product::Product;
 use super::real::Real;
 use super::simulate::{Evolution, Sweep};
@@ -126,13 +127,13 @@ impl<T: Real> Back<'_, T> {
                         self.layout.load(number, |range| unsafe { &*from.piece(range) }, part);
                     }
                 }
-                self.tile(psi, lambda, spare, number, &mut found);
+                let last = self.tile(psi, lambda, spare, number, &mut found);
                 // Below the product nothing is left to read.
                 if self.product.is_none() {
                     for (tile, to) in [&mut *psi, &mut *lambda].into_iter().zip(vectors) {
                         for (part, to) in tile.parts().zip(to) {
                             // SAFETY: as above.
-                            unsafe { self.layout.store(number, part, to) };
+                            unsafe { self.layout.store(number, part, last, to) };
                         }
                     }
                 }
@@ -148,7 +149,7 @@ impl<T: Real> Back<'_, T> {
         all
     }
 
-    /// Carries one tile back through the sweep's stages.
+    /// Carries one tile back through the sweep's stages, but for a relabelling that comes last.
     fn tile(
         &self,
         psi: &mut Vector<T>,
@@ -156,12 +157,14 @@ impl<T: Real> Back<'_, T> {
         spare: &mut Spare<T>,
         number: usize,
         found: &mut Found,
-    ) {
+    ) -> Option<&Gather> {
         let derivatives = [&mut found.by_angle[..], &mut found.by_place];
         let (steps, product) = (self.steps, self.product);
-        let total = Bound::unapply_all(steps, product, psi, lambda, spare, number, derivatives);
+        let (total, last) =
+            Bound::unapply_all(steps, product, psi, lambda, spare, number, derivatives);
         if product.is_some() {
             found.sums.push(total);
         }
+        last
     }
 }

@@ -87,14 +87,15 @@ impl<'a, T: Real> Bound<'a, T> {
     }
 
     /// Runs stages on tile number `number`, together as far as layers take them. They begin with a
-    /// product if there is one, and with what the tile holds if not.
+    /// product if there is one, and with what the tile holds if not. A relabelling that comes last is
+    /// not done but returned: it can be done as the tile is written.
     pub fn apply_all(
-        stages: &[Self],
+        stages: &'a [Self],
         product: Option<&'a Product<T>>,
         tile: &mut Vector<T>,
         spare: &mut Spare<T>,
         number: usize,
-    ) {
+    ) -> Option<&'a Gather> {
         let (mut layer, mut filled) = (Layer { product, ..Layer::default() }, 0);
         for stage in stages {
             let place = stage.place([1, 2, 3]);
@@ -108,21 +109,26 @@ impl<'a, T: Real> Bound<'a, T> {
                 Self::Permute { forward, .. } => layer.gather = Some(*forward),
             }
         }
-        layer.apply(tile, spare, number);
+        let last = layer.only_gather();
+        if last.is_none() {
+            layer.apply(tile, spare, number);
+        }
+        last
     }
 
     /// Undoes stages on a tile of the state and of its cotangent, and adds to the derivatives by their
     /// angles. If they began with a product, the tiles mean nothing afterwards, the derivatives by its
-    /// places are added to, too, and what [`Product::read`] says is returned.
+    /// places are added to, too, and what [`Product::read`] says is returned; if not, a relabelling
+    /// that comes last is not done but returned.
     pub fn unapply_all(
-        stages: &[Self],
+        stages: &'a [Self],
         product: Option<&'a Product<T>>,
         psi: &mut Vector<T>,
         lambda: &mut Vector<T>,
         spare: &mut Spare<T>,
         number: usize,
         [mut derivatives, by_place]: [&mut [f64]; 2],
-    ) -> f64 {
+    ) -> (f64, Option<&'a Gather>) {
         let (mut layer, mut filled) = (Layer::default(), 0);
         let mut sums = Derivatives::default();
         for stage in stages.iter().rev() {
@@ -143,8 +149,11 @@ impl<'a, T: Real> Bound<'a, T> {
             }
         }
         (layer.product, sums.places) = (product, by_place);
-        layer.unapply(psi, lambda, spare, number, &mut sums);
-        sums.total
+        let last = layer.only_gather();
+        if last.is_none() {
+            layer.unapply(psi, lambda, spare, number, &mut sums);
+        }
+        (sums.total, last)
     }
 
     /// Where a layer has the stage: its turn among relabelling, rotations and phases.

@@ -2,7 +2,7 @@
 
 use super::real::Real;
 use crate::circuit::LinearMap;
-use crate::simd::{Mix, Pack, kernel};
+use crate::simd::{MOST_LANES, Mix, Pack, kernel, stream};
 
 /// A map in the form that a gather needs: where each outcome's amplitude comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,10 +39,17 @@ impl Gather {
         Some(ByVectors { mixing, offset: self.offset(tile) })
     }
 
-    /// Writes the relabelled tile `from`, which is number `tile`, to `to`.
-    pub fn run<T: Real>(&self, from: &[T], to: &mut [T], tile: usize) {
-        assert!(from.len() == self.low.len() && to.len() == self.low.len());
-        run(self, from, to, tile);
+    /// Writes the relabelled tile `from`, which is number `tile`, to rows that make up a tile, past the
+    /// caches if it `is_streamed`.
+    pub fn run<'a, T: Real>(
+        &self,
+        from: &[T],
+        mut rows: impl Iterator<Item = &'a mut [T]>,
+        tile: usize,
+        is_streamed: bool,
+    ) {
+        assert!(from.len() == self.low.len());
+        run(self, from, &mut rows, tile, is_streamed);
     }
 
     fn offset(&self, tile: usize) -> u32 {
@@ -52,17 +59,42 @@ impl Gather {
 }
 
 kernel! {
-    fn run<T as P>(gather: &Gather, from: &[T], to: &mut [T], tile: usize) {
-        if let Some(vectors) = gather.by_vectors::<T, P>(tile) {
-            for (i, out) in to.chunks_exact_mut(1 << P::LOG).enumerate() {
-                // SAFETY: `from` is a tile, and `out` a vector.
-                unsafe { vectors.load::<T, P>(from.as_ptr(), i).store(out.as_mut_ptr()) };
-            }
-        } else {
-            let offset = gather.offset(tile);
-            for (amplitude, low) in to.iter_mut().zip(&gather.low) {
-                // SAFETY: `low` and `offset` have as many bits as the tile has qubits.
-                *amplitude = unsafe { *from.get_unchecked((low ^ offset) as usize) };
+    fn run<T as P>(
+        gather: &Gather,
+        from: &[T],
+        rows: &mut dyn Iterator<Item = &mut [T]>,
+        tile: usize,
+        is_streamed: bool,
+    ) {
+        let vectors = gather.by_vectors::<T, P>(tile);
+        let offset = gather.offset(tile);
+        let mut left = &gather.low[..];
+        for row in rows {
+            let first = gather.low.len() - left.len();
+            let (low, others) = left.split_at(row.len());
+            left = others;
+            match vectors {
+                Some(vectors) if row.len().is_multiple_of(1 << P::LOG) => {
+                    for (i, out) in row.chunks_exact_mut(1 << P::LOG).enumerate() {
+                        // SAFETY: `from` is a tile that has this row.
+                        let x: P = unsafe { vectors.load(from.as_ptr(), (first >> P::LOG) + i) };
+                        if is_streamed {
+                            let mut line = [T::ZERO; MOST_LANES];
+                            // SAFETY: no pack has more lanes.
+                            unsafe { x.store(line.as_mut_ptr()) };
+                            stream(out, &line[..1 << P::LOG]);
+                        } else {
+                            // SAFETY: a vector's room.
+                            unsafe { x.store(out.as_mut_ptr()) };
+                        }
+                    }
+                }
+                _ => {
+                    for (amplitude, low) in row.iter_mut().zip(low) {
+                        // SAFETY: `low` and `offset` have as many bits as the tile has qubits.
+                        *amplitude = unsafe { *from.get_unchecked((low ^ offset) as usize) };
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Running a plan forward.
 
 use super::bound::{Bound, Step};
+use super::layer::permute;
 use super::product::Product;
 use super::real::Real;
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
@@ -101,7 +102,9 @@ impl<T: Real> Evolution<'_, T> {
             let product = (i == 0).then_some(&self.product);
             if sweep.layout.is_whole() {
                 let spare = &mut rooms.get(Threads::One)[0].spare;
-                Bound::apply_all(steps, product, psi, spare, 0);
+                if let Some(gather) = Bound::apply_all(steps, product, psi, spare, 0) {
+                    permute(gather, psi.parts(), spare, 0);
+                }
             } else {
                 sweep.run(steps, product, psi, rooms, threads);
             }
@@ -134,10 +137,9 @@ impl Sweep {
                         self.layout.load(number, im_pieces, &mut tile.im);
                     }
                 }
-                Bound::apply_all(steps, product, tile, spare, number);
-                unsafe { self.layout.store(number, &tile.re, re) };
-                if !tile.is_real {
-                    unsafe { self.layout.store(number, &tile.im, im) };
+                let last = Bound::apply_all(steps, product, tile, spare, number);
+                for (part, to) in tile.parts().zip([re, im]) {
+                    unsafe { self.layout.store(number, part, last, to) };
                 }
             }
             tile.is_real

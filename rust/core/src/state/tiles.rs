@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::permute::Gather;
 use super::real::Real;
 use crate::simd::{end_of_stream, prefetch, stream};
 
@@ -87,21 +88,27 @@ impl Layout {
         }
     }
 
-    /// Copies a tile back into the state that `to` lends out.
+    /// Writes a tile back into the state that `to` lends out, relabelled if there is a gather.
     ///
     /// # Safety
     /// No other task may work on the same tile, or under another layout, at the same time.
-    pub unsafe fn store<T: Real>(&self, tile: usize, from: &[T], to: Shared<T>) {
+    pub unsafe fn store<T: Real>(
+        &self,
+        tile: usize,
+        from: &[T],
+        gather: Option<&Gather>,
+        to: Shared<T>,
+    ) {
         let width = 1 << self.columns;
-        let is_cached = to.1 * size_of::<T>() <= CACHED;
-        for (row, start) in from.chunks_exact(width).zip(self.starts(tile)) {
-            // SAFETY: tiles of one layout hold different amplitudes; the rest is the caller's promise.
-            let to = unsafe { to.piece(start..start + width) };
-            if is_cached {
-                to.copy_from_slice(row);
-            } else {
-                stream(row, to);
-            }
+        let is_streamed = to.1 * size_of::<T>() > CACHED;
+        let starts = self.starts(tile);
+        // SAFETY: tiles of one layout hold different amplitudes; the rest is the caller's promise.
+        let rows = starts.map(|start| unsafe { to.piece(start..start + width) });
+        if let Some(gather) = gather {
+            gather.run(from, rows, tile, is_streamed);
+        } else {
+            let put = if is_streamed { stream } else { <[T]>::copy_from_slice };
+            from.chunks_exact(width).zip(rows).for_each(|(row, to)| put(to, row));
         }
         end_of_stream();
     }
@@ -177,7 +184,7 @@ mod tests {
                     assert_eq!(room[1 << place] - room[0], (1u64 << q) as f64);
                 }
                 // SAFETY: one thread.
-                unsafe { layout.store(t, &room, Shared::new(&mut copy)) };
+                unsafe { layout.store(t, &room, None, Shared::new(&mut copy)) };
             }
             assert_eq!(state, copy);
         }

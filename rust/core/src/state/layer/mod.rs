@@ -30,6 +30,14 @@ impl<T> Default for Layer<'_, T> {
     }
 }
 
+impl<'a, T> Layer<'a, T> {
+    /// The relabelling, if there is nothing else.
+    pub fn only_gather(&self) -> Option<&'a Gather> {
+        let is_alone = self.product.is_none() && self.rotations.is_none() && self.phases.is_none();
+        self.gather.filter(|_| is_alone)
+    }
+}
+
 /// Where the derivatives by a layer's angles are added up.
 #[derive(Default)]
 pub struct Derivatives<'a> {
@@ -58,14 +66,14 @@ fn n_with_phases<T: Real>(rotations: &[Rotation<T>], phases: &Phases<T>, most: u
 }
 
 /// Relabels parts of a tile in a pass of its own.
-fn permute<'a, T: Real>(
+pub fn permute<'a, T: Real>(
     gather: &Gather,
     parts: impl Iterator<Item = &'a mut Array<T>>,
     spare: &mut [Array<T>],
     number: usize,
 ) {
     for (part, spare) in parts.zip(spare) {
-        gather.run(part, spare, number);
+        gather.run(part, std::iter::once(&mut spare[..]), number, false);
         std::mem::swap(part, spare);
     }
 }
