@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qhypernet import _core
+
 
 def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """``value`` as an int of at least ``minimum``, and at most ``maximum`` where one is given."""
@@ -86,7 +88,7 @@ def floats(name: str, value: ArrayLike, *, shape: str | None = None) -> NDArray[
     except (TypeError, ValueError) as error:
         expected = f"numbers of shape {shape}" if shape else "numbers"
         raise TypeError(f"{name}: expected {expected}, got {_describe(value)}: {error}") from None
-    if not np.isfinite(array).all():
+    if not _core.all_finite(array):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[where]} at position {where}")
     return array

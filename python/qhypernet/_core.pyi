@@ -12,6 +12,7 @@ __all__ = [
     "State",
     "__version__",
     "adam_step",
+    "all_finite",
     "available_memory",
     "check_memory",
     "directions",
@@ -24,6 +25,7 @@ __all__ = [
     "mmd2_exact",
     "mmd2_to_prior",
     "num_threads",
+    "record",
     "sample_prior",
     "set_num_threads",
     "simd_level",
@@ -103,6 +105,14 @@ def adam_step(
     rate: float,
     scale: float,
 ) -> _Floats: ...
+def all_finite(values: _Floats) -> bool: ...
+def record(
+    row: _Floats,
+    expected_nll: _Floats,
+    regularizer: _Floats,
+    gradient: _Floats,
+    has_expected_nll: bool,
+) -> bool: ...
 def evaluate_exact(
     circuit: Circuit,
     problem: Problem,

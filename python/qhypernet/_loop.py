@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +79,9 @@ class Loop:
         self.history = np.full((self.n_steps, len(_HISTORY), self.n_inits), np.nan)
         self.failed = np.zeros(self.n_inits, dtype=bool)
         self.stopped = np.zeros(self.n_inits, dtype=bool)
-        self.steps_taken = np.zeros(self.n_inits, dtype=np.int64)
+        # Neither failed nor stopped; the others came to rest after so many steps.
+        self.live, self.n_live = np.ones(self.n_inits, dtype=bool), self.n_inits
+        self.rested = np.zeros(self.n_inits, dtype=np.int64)
         self.watch = Watch(self.stopping, self.n_inits) if self.stopping else None
         every = self.ground_truth
         self.truth = None if every is None else GroundTruth(self.table, self.prior, every)
@@ -101,25 +102,22 @@ class Loop:
         # Overflow is looked for after each step, and reported with it.
         quiet = np.errstate(over="ignore", invalid="ignore")
         with Interrupts() as interrupts, bar, quiet, callbacks:
-            while self.done < self.n_steps and not enough:
-                live = ~(self.failed | self.stopped)
-                if not np.count_nonzero(live):
-                    break
+            while self.done < self.n_steps and self.n_live and not enough:
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
                 try:
-                    self._step(live)
+                    self._step()
                 except Paused as pause:
                     raise Interrupted(f"{pause}; {self._stop(checkpoint)}") from pause
-                if np.count_nonzero(self.failed) == self.n_inits:
+                if not self.n_live and self.failed.all():
                     self.params = self._result()
                     return
                 bar.update(self.history[self.done - 1, 0], self.failed)
                 enough = bool(callbacks) and callbacks(self._shown())
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
-                due = time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS
-                if checkpoint is not None and due:
+                now = time.monotonic()
+                if checkpoint is not None and now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._save(checkpoint)
                     saved = time.monotonic()
             if self.truth is not None:
@@ -166,37 +164,43 @@ class Loop:
             dataset[name].attrs["units"] = "nats"
         return dataset
 
-    def _step(self, live: NDArray[np.bool_]) -> None:
-        found = self._evaluate(live)
+    def _step(self) -> None:
+        found = self._evaluate()
         now = self.history[self.done]
-        objective, expected_nll, regularizer, gradient_norm = now
-        expected_nll[:] = found.expected_nll
-        regularizer[:] = found.regularizer
-        part = expected_nll if self.objective.has_expected_nll else 0.0
-        np.add(part, regularizer, out=objective)
-        squares = np.einsum("ip,ip->i", found.gradient, found.gradient)
-        np.sqrt(squares, out=gradient_norm)
-        rest = self._rest(live)
-        if rest is not None:  # Rows at rest stay as they are, and where they are.
-            now[:, rest] = self.history[self.done - 1][:, rest]
+        is_finite = _core.record(now, *found, self.objective.has_expected_nll)
+        are_all_live = self.n_live == self.n_inits
+        if not are_all_live:  # Rows at rest stay as they are, and where they are.
+            now[:, ~self.live] = self.history[self.done - 1][:, ~self.live]
+        objective = now[0]
         moved = self.descent.step(self.params, objective, found.gradient, self.done)
-        # A sum is quicker than a look at each, and finite only if all are.
-        if not math.isfinite(now.sum() + moved.sum()):
-            finite = np.isfinite(objective) & np.isfinite(gradient_norm)
-            self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
-            self.descent.forget(self.failed)
-            now[:, self.failed] = np.nan
-            rest = self._rest(live & ~self.failed)
-        if rest is not None:
-            moved[rest] = self.params[rest]
-        self.stopped |= self.descent.finished
+        if not (are_all_live and is_finite and _core.all_finite(moved)):
+            self._set_aside(now, moved)
         if self.watch is not None and self._is_settled():
             self.stopped |= self.watch.stops(objective)
-        self.steps_taken += live
+        if self.watch is not None or np.count_nonzero(self.descent.finished):
+            self._rest()
         self.params = moved
         self.done += 1
 
-    def _evaluate(self, live: NDArray[np.bool_]) -> Evaluation:
+    def _set_aside(self, now: NDArray[np.float64], moved: NDArray[np.float64]) -> None:
+        """Gives up rows that are no longer finite; whoever is at rest stays in its place."""
+        objective, _, _, gradient_norm = now
+        finite = np.isfinite(objective) & np.isfinite(gradient_norm)
+        self.failed |= ~(finite & np.isfinite(moved).all(axis=1))
+        self.descent.forget(self.failed)
+        now[:, self.failed] = np.nan
+        still = self.failed | ~self.live
+        moved[still] = self.params[still]
+        self._rest()
+
+    def _rest(self) -> None:
+        """Notes which rows come to rest with this step."""
+        self.stopped |= self.descent.finished
+        live = ~(self.failed | self.stopped)
+        self.rested[self.live & ~live] = self.done + 1
+        self.live, self.n_live = live, int(np.count_nonzero(live))
+
+    def _evaluate(self) -> Evaluation:
         """The objective for every row; without those at rest where no stream names rows."""
         target, problem = self._whole
         if self.problem is not None and self.batch_size is not None:
@@ -205,8 +209,8 @@ class Loop:
         weight = schedules.at(self.objective.weight, self.done, self.n_steps)
         if self._term.weight != weight or self._term.target is not target:
             self._term = Term(self.objective, target, weight)
-        of = self.params
-        is_part = self._rest(live) is not None and self.gradient.min_shots is None
+        of, live = self.params, self.live
+        is_part = self.n_live < self.n_inits and self.gradient.min_shots is None
         found = self.gradient(
             self.circuit,
             problem,
@@ -225,10 +229,6 @@ class Loop:
 
     def _target(self, table: NDArray[np.float64]) -> tuple[Target, _core.Problem]:
         return Target(-table, self.prior), _core.Problem(table, self.prior.p_plus)
-
-    def _rest(self, live: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        """Which rows are at rest; None where all are live, as in most steps of most trainings."""
-        return None if np.count_nonzero(live) == self.n_inits else ~live
 
     def _is_settled(self) -> bool:
         """Whether neither weight nor learning rate will change from here on."""
@@ -262,7 +262,8 @@ class Loop:
             name: (("init", "step"), np.ascontiguousarray(done[:, i].T))
             for i, name in enumerate(_HISTORY)
         }
-        by_init = {"failed": self.failed, "steps_taken": self.steps_taken}
+        steps_taken = np.where(self.live, self.done, self.rested)
+        by_init = {"failed": self.failed, "steps_taken": steps_taken}
         by_name |= {name: (("init",), values) for name, values in by_init.items()}
         if self.truth is not None:
             values = np.array(self.truth.values).reshape(-1, len(DISTANCES), self.n_inits)
@@ -334,7 +335,9 @@ class Loop:
         self.descent.resume(arrays, self.done)
         self.params = saved["params"].values
         self.failed, self.stopped = (saved[k].values.astype(bool) for k in ("failed", "stopped"))
-        self.steps_taken = saved["steps_taken"].values
+        self.live = ~(self.failed | self.stopped)
+        self.n_live = int(np.count_nonzero(self.live))
+        self.rested = saved["steps_taken"].values
         if self.watch is not None:
             self.watch.lowest, self.watch.waited = saved["lowest"].values, saved["waited"].values
         if self.truth is not None:

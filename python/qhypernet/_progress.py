@@ -49,10 +49,12 @@ class TrainingProgress:
 
     def update(self, objective: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
         """One step more, and what each initialisation's objective is unless it has failed."""
+        if not self._show:
+            return
         self._done += 1
         now = time.monotonic()
         last = self._done == self._n_steps
-        if not self._show or (now - self._shown < _SECONDS_BETWEEN_UPDATES and not last):
+        if now - self._shown < _SECONDS_BETWEEN_UPDATES and not last:
             return
         self._shown = now
         rate = (self._done - self._first) / max(now - self._began, 1e-9)

@@ -218,14 +218,15 @@ class Circuit:
             MemoryError: The states do not fit; says how much they need and how much there is.
         """
         single = _check.choice("dtype", dtype, ("single", "double")) == "single"
-        values = _check.floats("params", params, shape=f"(batch, {self.n_params})")
-        row, empty = (self.n_params,), values.ndim == 2 and not len(values)
-        if values.shape != row and (values.ndim != 2 or values.shape[1:] != row or empty):
+        n_params = self.n_params
+        values = _check.floats("params", params, shape=f"(batch, {n_params})")
+        shape, is_batch = values.shape, values.ndim == 2
+        batch = shape[0] if is_batch else 1
+        if shape[-1] != n_params or values.ndim > 2 or not batch:
             raise ValueError(
-                f"params: expected shape {row} or (batch, {self.n_params}), got {values.shape}"
+                f"params: expected shape ({n_params},) or (batch, {n_params}), got {shape}"
             )
-        batch = len(values) if values.ndim == 2 else 1
-        return State(self, self._core.simulate(values, batch, single), batched=values.ndim == 2)
+        return State(self, self._core.simulate(values, batch, single), batched=is_batch)
 
     def to_qiskit(self, params: ArrayLike | None = None) -> QuantumCircuit:
         """The same circuit in Qiskit, with one ``ParameterVector`` or with angles filled in.
@@ -338,7 +339,6 @@ class State:
         self._circuit = circuit
         self._core = core
         self._batched = batched
-        self._dim = 2**circuit.n_qubits
 
     def probabilities(self) -> NDArray[np.float64]:
         """Probability of every outcome, shape (B, 2**n)."""
@@ -374,12 +374,11 @@ class State:
             >>> float(c.simulate([0.3]).gradient([0.0, 1.0])[0])  # d sin(t/2)**2 = sin(t)/2
             0.147760
         """
-        values = _check.floats("cotangent", cotangent, shape=f"({self._dim},)")
-        shapes: list[tuple[int, ...]] = [(self._dim,)]
-        if self._batched:
-            shapes.append((self._core.batch, self._dim))
-        if values.shape not in shapes:
-            expected = " or ".join(map(str, shapes))
+        dim = 2**self._circuit.n_qubits
+        values = _check.floats("cotangent", cotangent, shape=f"({dim},)")
+        batched = (self._core.batch, dim) if self._batched else (dim,)
+        if values.shape not in {(dim,), batched}:
+            expected = " or ".join(map(str, dict.fromkeys([(dim,), batched])))
             raise ValueError(f"cotangent: expected shape {expected}, got {values.shape}")
         return self._shaped(self._core.gradient(values))
 

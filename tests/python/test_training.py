@@ -13,7 +13,7 @@ from oracles import build, cotangent, divergence, n_params_of, prior_probabiliti
 
 import qhypernet as qh
 from qhypernet import _loop
-from qhypernet.gradients import Exact, Sampled
+from qhypernet.gradients import Evaluation, Exact, Sampled
 
 # Ten steps of Adam from gradients that agree to 1e-13; where a gradient is nearly 0 its direction
 # is divided by its own size, which amplifies.
@@ -121,6 +121,41 @@ def test_a_problem_is_its_table_and_rows_do_not_depend_on_the_batch(options):
     many = qh.train(circuit, problem.table, OBJECTIVES[1], n_inits=7, n_steps=6, **options)
     np.testing.assert_array_equal(few.params, many.params[:2])
     np.testing.assert_array_equal(few.history["objective"], many.history["objective"][:2])
+
+
+def _given(monkeypatch, change):
+    """Lets the gradient give ``change`` of what it found."""
+    original = Exact.__call__
+
+    def call(self, *args, **options):
+        return change(original(self, *args, **options))
+
+    monkeypatch.setattr(Exact, "__call__", call)
+
+
+def test_a_gradient_s_arrays_lie_in_memory_as_they_like(monkeypatch):
+    expected = _train()
+
+    def scattered(found):
+        nll, regularizer = np.stack(found[:2], axis=1).T
+        return Evaluation(nll, regularizer, np.asfortranarray(found.gradient))
+
+    _given(monkeypatch, scattered)
+    _assert_equal(_train(), expected)
+    _given(monkeypatch, lambda found: Evaluation(*(part.astype(np.float32) for part in found)))
+    np.testing.assert_array_equal(
+        _train(n_steps=1).history["expected_nll"][:, 0],
+        expected.history["expected_nll"][:, 0].astype(np.float32),
+    )
+
+
+def test_a_gradient_of_other_shapes_is_told(monkeypatch):
+    _given(monkeypatch, lambda found: found._replace(regularizer=0.0))
+    message = (
+        r"^gradient: expected both parts of 3 objectives.*got arrays of shapes \[\[3\], \[\]\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        _train()
 
 
 def _interrupting(monkeypatch, gradient, at_step, times=1):

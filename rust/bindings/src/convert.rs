@@ -1,12 +1,15 @@
 //! Errors and arrays across the border.
 
+use std::borrow::Cow;
+
+use numpy::ndarray::ArrayD;
 use numpy::{
     Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use qhypernet_core::bits::PackedBits;
-use qhypernet_core::{Error, memory};
+use qhypernet_core::{Error, error, memory};
 
 /// The one mapping from the core's errors to Python's.
 pub fn to_python(error: Error) -> PyErr {
@@ -38,11 +41,29 @@ pub fn slice<'a, T: Element>(
     argument: &str,
     array: &'a PyReadonlyArrayDyn<'_, T>,
 ) -> PyResult<&'a [T]> {
-    array.as_slice().map_err(|_| {
+    in_rows(array).ok_or_else(|| {
         PyValueError::new_err(format!(
             "{argument}: expected a C-contiguous array, got one that is not"
         ))
     })
+}
+
+/// An array's numbers if they lie row by row: `as_slice` also takes columns one after the other.
+fn in_rows<'a, T: Element>(array: &'a PyReadonlyArrayDyn<'_, T>) -> Option<&'a [T]> {
+    array.as_slice().ok().filter(|_| array.is_c_contiguous())
+}
+
+/// An array's numbers, row-major: where they are, if they lie so.
+pub fn numbers<'a>(array: &'a PyReadonlyArrayDyn<'_, f64>) -> Cow<'a, [f64]> {
+    let copied = || array.as_array().iter().copied().collect();
+    in_rows(array).map_or_else(|| Cow::Owned(copied()), Cow::Borrowed)
+}
+
+/// Whether all numbers are finite.
+#[pyfunction]
+pub fn all_finite(py: Python<'_>, values: PyReadonlyArrayDyn<'_, f64>) -> PyResult<bool> {
+    let values = numbers(&values);
+    compute_here(py, || Ok(error::all_finite(&values)))
 }
 
 /// Numbers as an array of the given shape.
@@ -51,7 +72,8 @@ pub fn array<'py, T: Element>(
     values: Vec<T>,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
-    values.into_pyarray(py).reshape(shape)
+    let array = ArrayD::from_shape_vec(shape, values).expect("as many numbers as the shape has");
+    Ok(array.into_pyarray(py))
 }
 
 /// A new array of the given shape that `work`, detached from the GIL, fills to the last number, on the

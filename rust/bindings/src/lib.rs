@@ -5,6 +5,7 @@
 
 mod circuit;
 mod convert;
+mod history;
 mod mmd;
 mod network;
 mod objective;
@@ -26,6 +27,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(objective::uniforms, module)?)?;
     module.add_function(wrap_pyfunction!(objective::directions, module)?)?;
     module.add_function(wrap_pyfunction!(objective::sample_prior, module)?)?;
+    module.add_function(wrap_pyfunction!(convert::all_finite, module)?)?;
+    module.add_function(wrap_pyfunction!(history::record, module)?)?;
     module.add_function(wrap_pyfunction!(optimizer::adam_step, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::kernel_matrix, module)?)?;
     module.add_function(wrap_pyfunction!(mmd::median_heuristic, module)?)?;

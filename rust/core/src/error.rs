@@ -41,8 +41,18 @@ impl Error {
     }
 }
 
+/// Whether all numbers are finite.
+pub fn all_finite(values: &[f64]) -> bool {
+    // Without a branch a number, so that several are looked at together.
+    let are_finite = |some: &[f64]| some.iter().fold(true, |all, x| all & x.is_finite());
+    values.chunks(256).all(are_finite)
+}
+
 /// Checks that `values` are all finite.
 pub fn check_finite(argument: &'static str, values: &[f64]) -> Result<()> {
+    if all_finite(values) {
+        return Ok(());
+    }
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(i) => Err(Error::invalid(

@@ -13,6 +13,7 @@ pub mod binn;
 pub mod bits;
 pub mod circuit;
 pub mod error;
+mod history;
 mod logarithm;
 pub mod memory;
 pub mod mmd;
@@ -25,4 +26,5 @@ mod trigonometry;
 
 pub use adam::{Adam, adam};
 pub use error::{Error, Result};
+pub use history::record;
 pub use simd::{Level, level};

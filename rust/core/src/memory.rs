@@ -16,7 +16,7 @@ pub fn available() -> u64 {
 }
 
 /// Fails when `needed` bytes are more than what is available.
-pub fn check(what: impl Into<String>, needed: u64, hint: &'static str) -> Result<()> {
+pub fn check(what: impl std::fmt::Display, needed: u64, hint: &'static str) -> Result<()> {
     // Small requests are not worth a look at the system's counters.
     if needed < 64 << 20 {
         return Ok(());
@@ -29,7 +29,7 @@ pub fn check(what: impl Into<String>, needed: u64, hint: &'static str) -> Result
     if needed <= available {
         return Ok(());
     }
-    Err(Error::Memory { what: what.into(), needed, available, hint })
+    Err(Error::Memory { what: what.to_string(), needed, available, hint })
 }
 
 /// Asks the system for large pages under a large array that has not been written to yet: a sweep

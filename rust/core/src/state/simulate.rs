@@ -66,8 +66,8 @@ impl Program {
     pub fn check_memory<T>(&self, what: &str, n_vectors: f64) -> Result<()> {
         let n = self.plan.n_qubits();
         let bytes = n_vectors * 2.0 * size_of::<T>() as f64 * 2f64.powi(n as i32);
-        let what = format!("{what} of {n} qubits");
-        memory::check(what, bytes as u64, "use fewer qubits, single precision or a smaller batch")
+        let hint = "use fewer qubits, single precision or a smaller batch";
+        memory::check(format_args!("{what} of {n} qubits"), bytes as u64, hint)
     }
 
     /// The circuit at given parameters. Phases that no later rotation can see are left out unless
