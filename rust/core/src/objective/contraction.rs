@@ -42,6 +42,7 @@ pub struct Room {
     /// [`products`] of the low, the high and the top bits.
     products: [Vec<Lanes>; 3],
     sums: Sums,
+    found: Contraction,
 }
 
 impl Room {
@@ -49,14 +50,20 @@ impl Room {
         let low = n_bits.min(LOW_BITS);
         let high = (n_bits - low).min(HIGH_BITS);
         let products = [low, high, n_bits - low - high].map(|k| vec![[1.0; LANES]; 2 << k]);
-        Self { products, sums: Sums::new(1 << low, 1 << high) }
+        let found = Contraction { value: [0.0; LANES], slopes: vec![[0.0; LANES]; n_bits] };
+        Self { products, sums: Sums::new(1 << low, 1 << high), found }
     }
 }
 
 /// Contracts a table of 2^n entries with n bits.
-pub fn contract(table: &[f64], bits: &[Bit], room: &mut Room, threads: Threads) -> Contraction {
+pub fn contract<'a>(
+    table: &[f64],
+    bits: &[Bit],
+    room: &'a mut Room,
+    threads: Threads,
+) -> &'a Contraction {
     debug_assert_eq!(table.len(), 1 << bits.len());
-    let Room { products: [low_products, high_products, top_products], sums } = room;
+    let Room { products: [low_products, high_products, top_products], sums, found } = room;
     let [width, height, n_blocks] =
         [&*low_products, high_products, top_products].map(|products| products.len() / 2);
     let (low, rest) = bits.split_at(width.ilog2() as usize);
@@ -70,15 +77,15 @@ pub fn contract(table: &[f64], bits: &[Bit], room: &mut Room, threads: Threads) 
     } else {
         *sums = sum_of_blocks(table, of_low, of_high, &top_products[n_blocks..], threads);
     }
-    let mut slopes = vec![[0.0; LANES]; bits.len()];
-    let (low_slopes, rest) = slopes.split_at_mut(low.len());
+    let (low_slopes, rest) = found.slopes.split_at_mut(low.len());
     let (high_slopes, top_slopes) = rest.split_at_mut(high.len());
     fold(&mut sums.columns, low_products, low, low_slopes);
     fold(&mut sums.rows, high_products, high, high_slopes);
     if n_blocks > 1 {
         fold(&mut sums.blocks, top_products, top, top_slopes);
     }
-    Contraction { value: sums.columns[0], slopes }
+    found.value = sums.columns[0];
+    found
 }
 
 fn sum_of_blocks(
@@ -286,7 +293,8 @@ mod tests {
                 Bit { factors, slopes: [lanes(4 * q + 2), lanes(4 * q + 3)] }
             };
             let bits: Vec<Bit> = (0..n).map(bit).collect();
-            let found = contract(&table, &bits, &mut Room::new(n), Threads::Pool);
+            let mut room = Room::new(n);
+            let found = contract(&table, &bits, &mut room, Threads::Pool);
             let with = |k: usize, turned: Option<usize>| -> f64 {
                 let part = |z: usize, q: usize| match Some(q) == turned {
                     true => bits[q].slopes[z >> q & 1][k],

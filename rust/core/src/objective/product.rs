@@ -7,6 +7,9 @@
 use crate::circuit::{LinearMap, Plan, Stage, Turn};
 use crate::trigonometry::sin_cos;
 
+/// Angles that are turned at once.
+const AT_ONCE: usize = 8;
+
 /// A product circuit.
 pub struct Product<'a> {
     start: u64,
@@ -40,33 +43,50 @@ impl<'a> Product<'a> {
         self.relabelling.n_bits()
     }
 
-    /// Writes the amplitudes of 0 and 1, for each row of parameters and each qubit.
-    pub fn amplitudes<'b>(
-        &self,
-        rows: impl ExactSizeIterator<Item = &'b [f64]>,
-        mut write: impl FnMut(usize, usize, [f64; 2]),
-    ) {
-        let basis = |q: usize| if self.start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-        let mut halves = Vec::with_capacity(rows.len() * self.turns.len());
-        for (i, params) in rows.enumerate() {
-            (0..self.n_qubits()).for_each(|q| write(i, q, basis(q)));
-            halves.extend(self.turns.iter().map(|(_, turn)| turn.at(params) / 2.0));
+    /// Writes each qubit's amplitudes of 0 and 1, of several rows of parameters side by side.
+    pub fn amplitudes<const K: usize>(&self, rows: [&[f64]; K], out: &mut [[[f64; K]; 2]]) {
+        for (q, amplitudes) in out.iter_mut().enumerate() {
+            *amplitudes = self.basis(q).map(|x| [x; K]);
         }
-        let (mut sines, mut cosines) = (halves.clone(), halves.clone());
-        sin_cos(&halves, &mut sines, &mut cosines);
-        let width = self.turns.len().max(1);
-        let rows = sines.chunks_exact(width).zip(cosines.chunks_exact(width));
-        for (i, (sines, cosines)) in rows.enumerate() {
-            for ((q, _), (sin, cos)) in self.turns.iter().zip(sines.iter().zip(cosines)) {
-                let [zero, one] = basis(*q);
-                write(i, *q, [cos * zero - sin * one, sin * zero + cos * one]);
+        let mut halves = [[0.0; K]; AT_ONCE];
+        let (mut sines, mut cosines) = (halves, halves);
+        for turns in self.turns.chunks(AT_ONCE) {
+            for (half, (_, turn)) in halves.iter_mut().zip(turns) {
+                for (x, params) in half.iter_mut().zip(rows) {
+                    *x = turn.at(params) / 2.0;
+                }
+            }
+            let some = halves[..turns.len()].as_flattened();
+            sin_cos(some, sines.as_flattened_mut(), cosines.as_flattened_mut());
+            for ((q, _), (sin, cos)) in turns.iter().zip(sines.iter().zip(&cosines)) {
+                let [zero, one] = self.basis(*q);
+                let [a, b] = &mut out[*q];
+                *a = std::array::from_fn(|k| cos[k] * zero - sin[k] * one);
+                *b = std::array::from_fn(|k| sin[k] * zero + cos[k] * one);
             }
         }
     }
 
-    /// Adds to a gradient what derivatives by each qubit's angle make of it.
-    pub fn pull_back(&self, slope: impl Fn(usize) -> f64, gradient: &mut [f64]) {
-        self.turns.iter().for_each(|(q, turn)| turn.pull_back(slope(*q), gradient));
+    /// A qubit's amplitudes of 0 and 1 before it is turned.
+    fn basis(&self, q: usize) -> [f64; 2] {
+        if self.start >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] }
+    }
+
+    /// Adds to the gradients of as many rows, one after the other, what derivatives by each qubit's
+    /// angle make of them.
+    pub fn pull_back<const K: usize>(
+        &self,
+        slopes: impl Fn(usize) -> [f64; K],
+        n_params: usize,
+        gradients: &mut [f64],
+    ) {
+        for (q, turn) in self.turns {
+            for (slope, gradient) in
+                slopes(*q).into_iter().zip(gradients.chunks_exact_mut(n_params))
+            {
+                turn.pull_back(slope, gradient);
+            }
+        }
     }
 }
 

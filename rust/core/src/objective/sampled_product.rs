@@ -19,10 +19,10 @@ pub fn evaluate_product(
     shots: usize,
     rng: &mut ChaCha8Rng,
 ) -> Evaluations {
-    let mut amplitudes = vec![[0.0; 2]; product.n_qubits()];
-    product.amplitudes([params].into_iter(), |_, q, amplitude| amplitudes[q] = amplitude);
+    let mut amplitudes = vec![[[0.0]; 2]; product.n_qubits()];
+    product.amplitudes([params], &mut amplitudes);
     let probabilities: Vec<[f64; 2]> =
-        amplitudes.iter().map(|[a, b]| [a * a, b * b].map(normal)).collect();
+        amplitudes.iter().map(|[[a], [b]]| [a * a, b * b].map(normal)).collect();
     let drawn = draw(&probabilities, shots, rng);
     let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, || {
         let mut log_q = vec![0.0; shots];
@@ -32,17 +32,17 @@ pub fn evaluate_product(
         log_q
     });
     let unset: Vec<u32> = drawn.iter().map(|z| !z).collect();
-    let slope = |q: usize| {
-        let [a, b] = amplitudes[q];
+    let slopes = |q: usize| {
+        let [[a], [b]] = amplitudes[q];
         let ones = sum_of_set(&drawn, q as u32, &pulls);
         let zeros = sum_of_set(&unset, q as u32, &pulls);
         // The derivatives of ln a^2 and ln b^2; a bit of probability 0 has not been drawn.
         let share = |sum: f64, p: f64, score: f64| if p > 0.0 { sum * score } else { 0.0 };
         let [p, r] = probabilities[q];
-        (share(zeros, p, -b / a) + share(ones, r, a / b)) / shots as f64
+        [(share(zeros, p, -b / a) + share(ones, r, a / b)) / shots as f64]
     };
     let mut gradient = vec![0.0; params.len()];
-    product.pull_back(slope, &mut gradient);
+    product.pull_back(slopes, params.len(), &mut gradient);
     Evaluations::one(expected_cost, weight * divergence, gradient)
 }
 
