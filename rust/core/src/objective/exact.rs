@@ -1,5 +1,6 @@
 //! Objectives from the whole outcome distribution.
 
+use super::exact_abreast::exact_abreast;
 use super::exact_product::{self, exact_product};
 use super::product::Product;
 use super::{Divergence, Evaluations, Objective, Problem};
@@ -7,6 +8,7 @@ use crate::logarithm::log_ratio;
 use crate::mmd::witness;
 use crate::parallel::{Threads, map_batch, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
+use crate::state::abreast::Abreast;
 use crate::state::{Array, Program, Start, Workspace, check_params, fma};
 use crate::{Error, Result};
 
@@ -33,6 +35,11 @@ pub fn exact(
     let batch = check(program, problem, objective, params)?;
     if let Some(product) = Product::of(program.plan()) {
         return exact_product(program, &product, problem, objective, params);
+    }
+    if std::env::var_os("NOABREAST").is_none()
+        && let Some(plan) = Abreast::of(program.plan())
+    {
+        return exact_abreast(&plan, program, problem, objective, params);
     }
     let n = problem.n_weights();
     let at_once = side_by_side(batch, program.is_small());
@@ -114,7 +121,7 @@ fn evaluate(
 
 kernel! {
     /// f = cost + weight * f.
-    fn pull(f: &mut [f64], cost: &[f64], weight: f64) {
+    pub(super) fn pull(f: &mut [f64], cost: &[f64], weight: f64) {
         for (f, c) in f.iter_mut().zip(cost) {
             *f = fma::<f64, FMA>(weight, *f, *c);
         }
@@ -123,7 +130,7 @@ kernel! {
 
 kernel! {
     /// The same, but 0 where q is.
-    fn pull_where_possible(f: &mut [f64], cost: &[f64], q: &[f64], weight: f64) {
+    pub(super) fn pull_where_possible(f: &mut [f64], cost: &[f64], q: &[f64], weight: f64) {
         for ((f, c), q) in f.iter_mut().zip(cost).zip(q) {
             *f = if *q > 0.0 { fma::<f64, FMA>(weight, *f, *c) } else { 0.0 };
         }

@@ -3,10 +3,11 @@
 //! Every objective is a function F(q) of the outcome distribution, and its gradient in the
 //! parameters is that of the diagonal observable f = dF/dq held fixed. So an objective is a value
 //! and a cotangent `f`, and one backward pass serves them all. A circuit that leaves a product of
-//! independent bits, up to a relabelling of outcomes, takes neither pass.
+//! independent bits, up to a relabelling of outcomes, takes neither pass. Small states run side by side.
 
 mod contraction;
 mod exact;
+mod exact_abreast;
 mod exact_product;
 mod problem;
 mod product;

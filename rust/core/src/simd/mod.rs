@@ -151,9 +151,9 @@ pub(crate) use each_row;
 /// each [`Level`] and may use the constant `FMA`, which says whether fused multiply-add is fast there.
 /// With `<T as P>`, `P` is the level's [`Pack`] of `T`.
 macro_rules! kernel {
-    ($(#[$meta:meta])* fn $name:ident<$t:ident as $p:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident as $p:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        fn $name<$t: $crate::state::Real>($($arg: $ty),*) {
+        $vis fn $name<$t: $crate::state::Real>($($arg: $ty),*) {
             #[inline(always)]
             fn portable<$t: $crate::state::Real, $p: $crate::simd::Pack<$t>>($($arg: $ty),*) $body
 
@@ -172,10 +172,10 @@ macro_rules! kernel {
             match $crate::simd::level() {
                 // SAFETY: `level` only names instruction sets that this processor has.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Level::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::simd::Level::Avx512 => unsafe { avx512::<$t>($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Level::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::simd::Level::Avx2 => unsafe { avx2::<$t>($($arg),*) },
                 _ => portable::<$t, $t::Baseline>($($arg),*),
             }
         }

@@ -20,6 +20,16 @@ pub unsafe trait Pack<T>: Copy {
     /// # Safety
     /// As many numbers as there are lanes must be writable there.
     unsafe fn store(self, to: *mut T);
+    /// Reads half as many numbers into both halves of the lanes.
+    ///
+    /// # Safety
+    /// So many must be readable there.
+    unsafe fn load_twice(from: *const T) -> Self;
+    /// Writes the lower half of the lanes.
+    ///
+    /// # Safety
+    /// So many numbers must be writable there.
+    unsafe fn store_half(self, to: *mut T);
     /// The same value in all lanes.
     fn splat(value: T) -> Self;
     /// self + a.
@@ -36,6 +46,8 @@ pub unsafe trait Pack<T>: Copy {
     fn times_from(self, a: Self, b: Self) -> Self;
     /// Each lane's partner in bit `BIT` of its number.
     fn partner<const BIT: usize>(self) -> Self;
+    /// The halves of the lanes exchanged.
+    fn halves_exchanged(self) -> Self;
     /// Whether there is an instruction for [`Pack::mix`].
     const MIXES: bool = false;
     /// Lanes of self and of `a`, numbered on from those of self, in the order that `mix` gives.
@@ -77,6 +89,19 @@ macro_rules! plain {
                 unsafe { to.cast::<Self>().write_unaligned(self) }
             }
             #[inline(always)]
+            unsafe fn load_twice(from: *const $type) -> Self {
+                const HALF: usize = 1 << ($log - 1);
+                // SAFETY: readable by the caller's promise.
+                std::array::from_fn(|k| unsafe { *from.add(if k < HALF { k } else { k - HALF }) })
+            }
+            #[inline(always)]
+            unsafe fn store_half(self, to: *mut $type) {
+                for k in 0..1 << ($log - 1) {
+                    // SAFETY: writable by the caller's promise.
+                    unsafe { *to.add(k) = self[k] };
+                }
+            }
+            #[inline(always)]
             fn splat(value: $type) -> Self {
                 [value; 1 << $log]
             }
@@ -105,6 +130,10 @@ macro_rules! plain {
                 std::array::from_fn(|k| fused(-self[k], a[k], b[k]))
             }
             #[inline(always)]
+            fn halves_exchanged(self) -> Self {
+                self.partner::<{ $log - 1 }>()
+            }
+            #[inline(always)]
             fn partner<const BIT: usize>(self) -> Self {
                 std::array::from_fn(|k| self[k ^ 1 << BIT])
             }
@@ -127,8 +156,21 @@ mod x86 {
 
     use super::{Mix, Pack};
 
+    #[inline(always)]
+    unsafe fn twice_pd(half: __m128d) -> __m256d {
+        // SAFETY: the processor has these instructions, as the trait asks for.
+        unsafe { _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(half), half) }
+    }
+
+    #[inline(always)]
+    unsafe fn twice_ps(half: __m128) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half), half) }
+    }
+
     macro_rules! pack {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
+         $load_half:ident $twice:ident $lower:ident $store_half:ident
          $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident $($mix:ident)?,
          |$x:ident| $($bit:literal => $partner:expr),*) => {
             // SAFETY: these are the instructions of the level that this type stands for.
@@ -144,6 +186,16 @@ mod x86 {
                 unsafe fn store(self, to: *mut $type) {
                     // SAFETY: writable by the caller's promise.
                     unsafe { $store(to, self) }
+                }
+                #[inline(always)]
+                unsafe fn load_twice(from: *const $type) -> Self {
+                    // SAFETY: readable by the caller's promise.
+                    unsafe { $twice($load_half(from)) }
+                }
+                #[inline(always)]
+                unsafe fn store_half(self, to: *mut $type) {
+                    // SAFETY: writable by the caller's promise.
+                    unsafe { $store_half(to, $lower(self)) }
                 }
                 #[inline(always)]
                 fn splat(value: $type) -> Self {
@@ -181,6 +233,10 @@ mod x86 {
                     unsafe { $fnmadd(self, a, b) }
                 }
                 #[inline(always)]
+                fn halves_exchanged(self) -> Self {
+                    self.partner::<{ $log - 1 }>()
+                }
+                #[inline(always)]
                 fn partner<const BIT: usize>(self) -> Self {
                     let $x = self;
                     // SAFETY: as above.
@@ -202,12 +258,14 @@ mod x86 {
     }
 
     pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
+        _mm256_loadu_pd _mm512_broadcast_f64x4 _mm512_castpd512_pd256 _mm256_storeu_pd
         _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
         _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_permutex2var_pd, |x|
         0 => _mm512_permute_pd::<0x55>(x),
         1 => _mm512_permutex_pd::<0x4e>(x),
         2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
     pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
+        _mm256_loadu_ps _mm512_broadcast_f32x8 _mm512_castps512_ps256 _mm256_storeu_ps
         _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
         _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_permutex2var_ps, |x|
         0 => _mm512_permute_ps::<0xb1>(x),
@@ -215,11 +273,13 @@ mod x86 {
         2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
         3 => _mm512_shuffle_f32x4::<0x4e>(x, x));
     pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd
+        _mm_loadu_pd twice_pd _mm256_castpd256_pd128 _mm_storeu_pd
         _mm256_add_pd _mm256_sub_pd _mm256_min_pd _mm256_mul_pd
         _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
         0 => _mm256_permute_pd::<0x5>(x),
         1 => _mm256_permute4x64_pd::<0x4e>(x));
     pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps
+        _mm_loadu_ps twice_ps _mm256_castps256_ps128 _mm_storeu_ps
         _mm256_add_ps _mm256_sub_ps _mm256_min_ps _mm256_mul_ps
         _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
         0 => _mm256_permute_ps::<0xb1>(x),

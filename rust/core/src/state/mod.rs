@@ -1,5 +1,6 @@
 //! Statevectors: running a compiled circuit forward, measuring it, and running it backward.
 
+pub(crate) mod abreast;
 mod adjoint;
 mod array;
 mod bound;

@@ -13,6 +13,7 @@ use super::product::Product;
 use super::real::Real;
 use super::rotate::{Rotation, Rotations};
 use crate::simd::Pack;
+pub(super) use rows::{Rows, each_pair};
 
 /// A relabelling, then rotations, then phases, each if there is one. Backward it is a relabelling
 /// undone, then phases, then rotations. The first layer of all makes its tile from a product, and

@@ -23,6 +23,16 @@ impl<const K: usize, const ROWS: usize> Rows<K, ROWS> {
         for k in 0..K {
             bits[k] = rotations[k].qubit - low;
         }
+        Self::of_qubits(bits, 0)
+    }
+
+    /// For ascending qubits, in numbers, `1 << log` of which are a row.
+    #[inline(always)]
+    pub fn of_qubits(qubits: [usize; K], log: usize) -> Self {
+        let mut bits = qubits;
+        for k in 0..K {
+            bits[k] += log;
+        }
         let mut offsets = [0; MOST_ROWS];
         for r in 0..MOST_ROWS {
             for k in 0..K {
@@ -45,6 +55,17 @@ impl<const K: usize, const ROWS: usize> Rows<K, ROWS> {
             first = (first - below) << 1 | below;
         }
         first
+    }
+
+    /// The first row of the next set, where rows are `step` apart.
+    #[inline(always)]
+    pub fn next(&self, first: usize, step: usize) -> usize {
+        let mut all = 0;
+        for k in 0..K {
+            all |= 1 << self.bits[k];
+        }
+        // The carry passes over the set's own bits.
+        ((first | all) + step) & !all
     }
 
     /// From the first row of a set to row `r`, in two steps: sixteen registers cannot hold sixteen
@@ -70,21 +91,21 @@ const MOST_ROWS: usize = 16;
 macro_rules! each_pair {
     ($rows:ident, |$k:ident, $r:ident, $other:ident| $body:block) => {
         if $rows > 1 {
-            each_pair!(@ $k $r $other $body 0 0 1);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 0 0 1);
         }
         if $rows > 2 {
-            each_pair!(@ $k $r $other $body 0 2 3, 1 0 2, 1 1 3);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 0 2 3, 1 0 2, 1 1 3);
         }
         if $rows > 4 {
-            each_pair!(@ $k $r $other $body 0 4 5, 0 6 7, 1 4 6, 1 5 7);
-            each_pair!(@ $k $r $other $body 2 0 4, 2 1 5, 2 2 6, 2 3 7);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 0 4 5, 0 6 7, 1 4 6, 1 5 7);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 2 0 4, 2 1 5, 2 2 6, 2 3 7);
         }
         if $rows > 8 {
-            each_pair!(@ $k $r $other $body 0 8 9, 0 10 11, 0 12 13, 0 14 15);
-            each_pair!(@ $k $r $other $body 1 8 10, 1 9 11, 1 12 14, 1 13 15);
-            each_pair!(@ $k $r $other $body 2 8 12, 2 9 13, 2 10 14, 2 11 15);
-            each_pair!(@ $k $r $other $body 3 0 8, 3 1 9, 3 2 10, 3 3 11);
-            each_pair!(@ $k $r $other $body 3 4 12, 3 5 13, 3 6 14, 3 7 15);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 0 8 9, 0 10 11, 0 12 13, 0 14 15);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 1 8 10, 1 9 11, 1 12 14, 1 13 15);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 2 8 12, 2 9 13, 2 10 14, 2 11 15);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 3 0 8, 3 1 9, 3 2 10, 3 3 11);
+            $crate::state::layer::each_pair!(@ $k $r $other $body 3 4 12, 3 5 13, 3 6 14, 3 7 15);
         }
     };
     (@ $k:ident $r:ident $other:ident $body:block $($qubit:literal $low:literal $high:literal),*) => {
@@ -94,7 +115,7 @@ macro_rules! each_pair {
         })*
     };
 }
-pub(super) use each_pair;
+pub(in crate::state) use each_pair;
 
 /// Runs a body for each qubit inside the lanes, with its number as a constant.
 macro_rules! each_low_qubit {

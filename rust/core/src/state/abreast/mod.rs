@@ -1,0 +1,287 @@
+//! Small states side by side, some in each SIMD vector. What a single state spends on shuffles inside
+//! its vectors, on angles and on tables is then shared, and a relabelling moves whole vectors.
+//!
+//! A row is a vector: one outcome's amplitude in every state, the real parts in the lower half of the
+//! lanes and the imaginary ones in the upper. Real rotations treat both alike. States never meet: each
+//! goes through the same operations whatever stands beside it, and at whatever place.
+
+mod phases;
+mod read;
+mod rotate;
+mod vectors;
+
+use std::ops::Range;
+
+use super::array::Array;
+use crate::circuit::{PhasePolynomial, Plan, Stage, Turn};
+use crate::simd::kernel;
+use crate::trigonometry::sin_cos;
+use phases::{Overlaps, Phases};
+use read::read;
+use rotate::{Beside, Turns, apply, lowest_with_phases, unapply};
+pub use vectors::dots;
+use vectors::{divide, multiply_out, scale, square};
+
+/// Up to so many qubits states are run side by side: larger ones gain less, and one that is run alone
+/// takes as long as all.
+const MOST_QUBITS: usize = 9;
+
+/// A relabelling, then rotations, then phases, each if there is one.
+#[derive(Default)]
+struct Layer<'a> {
+    /// For each row, where it comes from and where it goes.
+    sources: Option<Vec<u32>>,
+    targets: Option<Vec<u32>>,
+    qubits: Vec<usize>,
+    phases: Option<&'a PhasePolynomial>,
+    /// The numbers of its rotations' angles, and of its phases'.
+    angles: [Range<usize>; 2],
+}
+
+/// A plan for states side by side.
+pub struct Abreast<'a> {
+    plan: &'a Plan,
+    layers: Vec<Layer<'a>>,
+    /// The qubits of the plan's product, whose angles are the first ones.
+    product: Vec<usize>,
+    /// The angles of all rotations, and those of all phases.
+    turns: [Vec<&'a Turn>; 2],
+    /// The outcome that each row of the last state stands for, if not its own number.
+    outcomes: Option<Vec<u32>>,
+}
+
+impl<'a> Abreast<'a> {
+    /// The plan, if its states are small enough.
+    pub fn of(plan: &'a Plan) -> Option<Self> {
+        if plan.n_qubits() > MOST_QUBITS {
+            return None;
+        }
+        let product = plan.product().iter().map(|x| x.0).collect();
+        let mut turns = [plan.product().iter().map(|x| &x.1).collect(), Vec::new()];
+        let (mut layers, mut layer, mut filled) = (Vec::new(), Layer::default(), 0);
+        for stage in plan.stages() {
+            let place = match stage {
+                // No probability depends on it.
+                Stage::Phase(phase) if phase.silent => continue,
+                Stage::Permute(_) => 1,
+                Stage::Rotate(_) => 2,
+                Stage::Phase(_) => 3,
+            };
+            if place <= filled {
+                layers.push(std::mem::take(&mut layer));
+            }
+            filled = place;
+            let [rotations, phases] = &mut turns;
+            let first = [rotations.len(), phases.len()];
+            match stage {
+                Stage::Permute(relabelling) => {
+                    layer.sources = Some(relabelling.map().inverse().outcomes());
+                    layer.targets = Some(relabelling.map().outcomes());
+                }
+                Stage::Rotate(turns) => {
+                    layer.qubits = turns.iter().map(|x| x.0).collect();
+                    rotations.extend(turns.iter().map(|x| &x.1));
+                    layer.angles[0] = first[0]..rotations.len();
+                }
+                Stage::Phase(phase) => {
+                    layer.phases = Some(phase);
+                    phases.extend(phase.linear.iter().map(|x| &x.1));
+                    phases.extend(phase.pairs.iter().map(|x| &x.1));
+                    layer.angles[1] = first[1]..phases.len();
+                }
+            }
+        }
+        // A last relabelling moves nothing: rows only stand for other outcomes.
+        let outcomes = if filled == 1 { layer.targets.take() } else { None };
+        if filled > 1 {
+            layers.push(layer);
+        }
+        Some(Self { plan, layers, product, turns, outcomes })
+    }
+
+    /// Number of states in a row's memory: one before and after each layer, and two for the cotangent.
+    pub fn n_states(&self) -> usize {
+        self.layers.len() + 3
+    }
+
+    /// Number of rows of a state.
+    pub fn n_rows(&self) -> usize {
+        1 << self.plan.n_qubits()
+    }
+
+    /// The outcome that a row of the last state stands for.
+    pub fn outcome(&self, row: usize) -> usize {
+        self.outcomes.as_ref().map_or(row, |outcomes| outcomes[row] as usize)
+    }
+}
+
+/// How many states run side by side.
+pub fn n_abreast() -> usize {
+    let mut lanes = 0;
+    count_lanes::<f64>(&mut lanes);
+    lanes / 2
+}
+
+kernel! {
+    fn count_lanes<T as P>(lanes: &mut usize) {
+        *lanes = 1 << P::LOG;
+    }
+}
+
+/// Where some states are run.
+pub struct Room {
+    /// The states before the first layer, and after each one.
+    states: Vec<Array<f64>>,
+    /// Their cotangent, and room to relabel it.
+    lambda: [Array<f64>; 2],
+    layers: Vec<Bound>,
+    /// Of rotations, and of phases.
+    angles: [Angles; 2],
+}
+
+/// Half a row for each angle.
+#[derive(Default)]
+struct Angles {
+    values: Vec<f64>,
+    /// Sines, or the tangents of rotations.
+    sines: Vec<f64>,
+    cosines: Vec<f64>,
+    /// A row for each one's derivatives, in two parts.
+    derivatives: Vec<f64>,
+}
+
+/// A layer at each state's parameters.
+struct Bound {
+    /// The products of the rotations' cosines.
+    factor: Vec<f64>,
+    phases: Option<Phases<f64>>,
+    overlaps: Overlaps<f64>,
+}
+
+impl Room {
+    pub fn new(abreast: &Abreast<'_>) -> Self {
+        let half = n_abreast();
+        let array = |i: usize| Array::beside(i % 4, abreast.n_rows() * 2 * half);
+        let layer = |layer: &Layer<'_>| {
+            let n_qubits = abreast.plan.n_qubits();
+            let mut lowest = 0;
+            lowest_with_phases::<f64>(&layer.qubits, n_qubits, &mut lowest);
+            let phases = layer.phases.map(|phases| Phases::new(n_qubits, lowest, phases, half));
+            let overlaps = phases.as_ref().map(Overlaps::new).unwrap_or_default();
+            Bound { factor: vec![1.0; half], phases, overlaps }
+        };
+        Self {
+            states: (0..=abreast.layers.len()).map(array).collect(),
+            lambda: [1, 3].map(array),
+            layers: abreast.layers.iter().map(layer).collect(),
+            angles: <[Angles; 2]>::default(),
+        }
+    }
+
+    /// Writes every state's probability of every row.
+    pub fn probabilities(&self, out: &mut [f64]) {
+        square(self.states.last().expect("at least the first"), out);
+    }
+}
+
+impl Angles {
+    /// Evaluates some turns, times a number.
+    fn fill(&mut self, turns: &[&Turn], times: f64, params: &[&[f64]]) {
+        self.values.clear();
+        for turn in turns {
+            self.values.extend(params.iter().map(|params| times * turn.at(params)));
+        }
+        self.sines.resize(self.values.len(), 0.0);
+        self.cosines.resize(self.values.len(), 0.0);
+        sin_cos(&self.values, &mut self.sines, &mut self.cosines);
+        self.derivatives.clear();
+        self.derivatives.resize(2 * self.values.len(), 0.0);
+    }
+}
+
+impl Abreast<'_> {
+    /// Runs states with these parameters, as many as there is room for.
+    pub fn run(&self, params: &[&[f64]], room: &mut Room) {
+        let half = params.len();
+        let Room { states, layers, angles: [rotations, phases], .. } = room;
+        rotations.fill(&self.turns[0], 0.5, params);
+        phases.fill(&self.turns[1], 1.0, params);
+        self.start([&rotations.sines, &rotations.cosines], half, &mut states[0]);
+        divide(&mut rotations.sines, &mut rotations.cosines);
+        for (i, (layer, bound)) in self.layers.iter().zip(layers).enumerate() {
+            let [own, of_phases] = layer.angles.clone().map(|x| x.start * half..x.end * half);
+            bound.factor.fill(1.0);
+            for cosines in rotations.cosines[own.clone()].chunks_exact(half) {
+                bound.factor.iter_mut().zip(cosines).for_each(|(x, c)| *x *= c);
+            }
+            if let (Some(polynomial), Some(tables)) = (layer.phases, &mut bound.phases) {
+                let own = [&phases.sines, &phases.cosines].map(|x| &x[of_phases.clone()]);
+                tables.fill(polynomial, own, half);
+            }
+            let (before, after) = states.split_at_mut(i + 1);
+            let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own] };
+            let from = Some((&before[i][..], layer.sources.as_deref()));
+            let (phases, factor) = (bound.phases.as_ref(), Some(&bound.factor[..]));
+            apply(turns, Beside { from, phases, factor }, &mut after[0]);
+        }
+    }
+
+    /// Writes the product that the first rotations make of the starting outcome.
+    fn start(&self, [sines, cosines]: [&[f64]; 2], half: usize, out: &mut [f64]) {
+        let (ones, zeros) = (vec![1.0; half], vec![0.0; half]);
+        out[..half].fill(1.0);
+        out[half..2 * half].fill(0.0);
+        for q in 0..self.plan.n_qubits() {
+            let own = self.product.binary_search(&q).map(|i| i * half..(i + 1) * half);
+            let [sines, cosines] =
+                own.map_or([&zeros[..], &ones], |own| [&sines[own.clone()], &cosines[own]]);
+            let minus: Vec<f64> = sines.iter().map(|s| -s).collect();
+            let is_one = self.plan.start() >> q & 1 == 1;
+            let pair = if is_one { [&minus[..], cosines] } else { [cosines, sines] };
+            multiply_out(&mut out[..(4 * half) << q], pair);
+        }
+    }
+
+    /// Adds to gradients the derivatives of `sum over rows of (factors - shift) * probability` for
+    /// states that were run.
+    pub fn adjoint(&self, room: &mut Room, factors: &[f64], shift: &[f64], gradients: &mut [f64]) {
+        let half = shift.len();
+        let Room { states, lambda: [lambda, spare], layers, angles: [rotations, phases] } = room;
+        scale(factors, shift, states.last().expect("at least the first"), lambda);
+        let mut targets: Option<&[u32]> = None;
+        for (i, (layer, bound)) in self.layers.iter().zip(layers).enumerate().rev() {
+            let Bound { factor, phases: tables, overlaps } = bound;
+            let [own, of_phases] = layer.angles.clone().map(|x| x.start * half..x.end * half);
+            if targets.is_some() {
+                std::mem::swap(lambda, spare);
+            }
+            overlaps.clear();
+            let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own.clone()] };
+            let from = targets.map(|targets| (&spare[..], Some(targets)));
+            let beside = Beside { from, phases: tables.as_ref(), factor: Some(factor) };
+            unapply(turns, beside, &states[i + 1], overlaps, lambda);
+            if let Some(polynomial) = layer.phases {
+                let sums = &mut phases.derivatives[2 * of_phases.start..2 * of_phases.end];
+                overlaps.read(polynomial, sums);
+            }
+            let sums = &mut rotations.derivatives[2 * own.start..2 * own.end];
+            read(&layer.qubits, (&states[i], layer.sources.as_deref()), lambda, sums);
+            targets = layer.targets.as_deref();
+        }
+        let of_product = &mut rotations.derivatives[..2 * self.product.len() * half];
+        read(&self.product, (lambda, targets), &states[0], of_product);
+        // With the state in the cotangent's place the sign is the other.
+        of_product.iter_mut().for_each(|x| *x = -*x);
+
+        let signs = [[1.0, 1.0], [2.0, -2.0]];
+        for ((turns, angles), [a, b]) in self.turns.iter().zip([rotations, phases]).zip(signs) {
+            for (turn, row) in turns.iter().zip(angles.derivatives.chunks_exact(2 * half)) {
+                let (lower, upper) = row.split_at(half);
+                let gradients = gradients.chunks_exact_mut(self.plan.n_params());
+                for ((x, y), gradient) in lower.iter().zip(upper).zip(gradients) {
+                    turn.pull_back(a * x + b * y, gradient);
+                }
+            }
+        }
+    }
+}
