@@ -241,16 +241,17 @@ fn grid_case(layers: &[usize], activation: Activation, bias: bool, n_points: usi
 
 #[test]
 fn sign_networks_are_those_of_the_definition_at_ties_too() {
-    let shapes: [&[usize]; 9] = [
+    let shapes: [&[usize]; 10] = [
         &[1, 1, 1],
         &[1, 1200, 1],
         &[2, 8, 8, 1],
         &[3, 9, 7, 2],
         &[8, 3, 3],
-        &[9, 4, 1],
+        &[9, 5, 1],
         &[23, 5, 3, 1],
         &[70, 33, 2],
         &[110, 3, 1],
+        &[170, 20, 1],
     ];
     for (s, layers) in shapes.into_iter().enumerate() {
         for (i, n_points) in [1, 7, 63, 64, 65, 127, 511, 512, 513].into_iter().enumerate() {
@@ -270,15 +271,15 @@ fn sign_networks_are_those_of_the_definition_at_ties_too() {
 }
 
 #[test]
-fn sums_too_close_for_single_precision_keep_their_sign() {
-    // The inputs cancel but for one part in a billion, or are too large for single precision.
+fn sums_too_close_for_integers_keep_their_sign() {
+    // The inputs cancel but for one part in a billion, or are too small to be scaled.
     let network =
-        Network::new(&[40, 30, 1], Activation::Sign, true, 1.0, Likelihood::Bernoulli).unwrap();
+        Network::new(&[40, 30, 1], Activation::Sign, false, 1.0, Likelihood::Bernoulli).unwrap();
     let Case { network, mut x, bytes, bits, .. } = case(network, 130, 60, 5);
     for (d, x) in x.chunks_mut(40).enumerate() {
         for i in 0..20 {
             let tiny = if d % 3 == 0 { 0.0 } else { 1e-9 * x[20 + i] };
-            let size = if d % 5 == 0 { 1e38 } else { 1e6 };
+            let size = [1e306, 1e-310, 1e6][d % 5 % 3];
             (x[i], x[20 + i]) = (size * x[i], -size * x[i] * (1.0 + tiny));
         }
     }

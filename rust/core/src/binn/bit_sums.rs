@@ -10,11 +10,12 @@ use crate::simd::kernel;
 
 /// Words that are handled together.
 pub(super) const WORDS: usize = 8;
-/// One bit for each point of a tile.
+/// One bit for each point of a tile: point d has bit d / [`LANES`] of the lane d % [`LANES`], so that
+/// neighbours lie in neighbouring lanes.
 pub(super) type Mask = [u64; WORDS];
+/// Lanes of 16 bits in a mask.
+pub(super) const LANES: usize = 4 * WORDS;
 
-/// Points whose sums are written together.
-const LANES: usize = 16;
 /// Inputs that are counted at a time.
 const STEP: usize = 8;
 /// Planes that one step fills.
@@ -74,19 +75,62 @@ kernel! {
 kernel! {
     /// Writes `scale` times the sum at each point: `n` is the number of products.
     pub(super) fn write_sums(planes: &[Mask], n: usize, scale: f64, out: &mut [f64]) {
-        for (i, out) in out.chunks_mut(LANES).enumerate() {
-            let (word, shift) = (i * LANES / 64, i * LANES % 64);
-            let mut counts = [0u32; LANES];
-            for plane in planes.iter().rev() {
-                let bits = (plane[word] >> shift) as u32;
-                for (lane, count) in counts.iter_mut().enumerate() {
-                    *count = *count << 1 | bits >> lane & 1;
-                }
-            }
-            let sums = counts.map(|count| scale * f64::from(n as i32 - 2 * count as i32));
-            out.copy_from_slice(&sums[..out.len()]);
+        for (block, out) in out.chunks_mut(LANES).enumerate() {
+            let counts = counts(planes, block);
+            let sum = |c: u16| scale * f64::from(n as i32 - 2 * i32::from(c));
+            out.iter_mut().zip(&counts).for_each(|(out, count)| *out = sum(*count));
         }
     }
+}
+
+kernel! {
+    /// Writes the count at each point, one unit after the other; each has `width` planes.
+    pub(super) fn write_counts(planes: &[Mask], width: usize, out: &mut [[u16; LANES]]) {
+        let n_blocks = out.len() * width / planes.len();
+        for (planes, out) in planes.chunks_exact(width).zip(out.chunks_exact_mut(n_blocks)) {
+            for (block, out) in out.iter_mut().enumerate() {
+                *out = counts(planes, block);
+            }
+        }
+    }
+}
+
+/// The counts at the points of the bit `block` of every lane.
+#[inline(always)]
+fn counts(planes: &[Mask], block: usize) -> [u16; LANES] {
+    let mut counts = [0; LANES];
+    for plane in planes.iter().rev() {
+        let plane = lanes(plane);
+        for lane in 0..LANES {
+            counts[lane] = counts[lane] << 1 | plane[lane] >> block & 1;
+        }
+    }
+    counts
+}
+
+/// The lanes of a mask.
+#[inline(always)]
+pub(super) fn lanes(mask: &Mask) -> &[u16; LANES] {
+    // SAFETY: they are as long, and any bits are numbers.
+    unsafe { &*(&raw const *mask).cast() }
+}
+
+/// The lanes of a mask, to be changed.
+#[inline(always)]
+pub(super) fn lanes_mut(mask: &mut Mask) -> &mut [u16; LANES] {
+    // SAFETY: as above.
+    unsafe { &mut *(&raw mut *mask).cast() }
+}
+
+/// The points at which a value is so.
+pub(super) fn mask_where(values: &[f64], is_so: impl Fn(f64) -> bool) -> Mask {
+    let mut mask = [0; WORDS];
+    for (block, values) in values.chunks(LANES).enumerate() {
+        for (lane, value) in lanes_mut(&mut mask).iter_mut().zip(values) {
+            *lane |= u16::from(is_so(*value)) << block;
+        }
+    }
+    mask
 }
 
 /// Counts in `planes` the products of a unit that are -1.

@@ -11,6 +11,8 @@ use super::sums::{accumulate, sum_rows};
 use super::{Activation, Network};
 use crate::bits::bit;
 
+use rayon::prelude::*;
+
 /// Inputs in a group where one or two groups hold all of them.
 pub(super) const GROUP: usize = 8;
 /// Inputs in a group where there are more: all tables fit into the second-level cache.
@@ -25,6 +27,8 @@ pub(super) struct FirstLayer<'a> {
     activation: Option<Activation>,
     /// The partial sums of all settings of all groups, a row each; empty if they do not pay.
     table: Vec<f64>,
+    /// Inputs in a group, but for the last one.
+    group: usize,
     /// For each group its first input, its size and its first row of the table.
     groups: Vec<(usize, usize, usize)>,
 }
@@ -41,37 +45,21 @@ impl<'a> FirstLayer<'a> {
             groups.push((start, size, n_rows));
             n_rows += 1 << size;
         }
-        let mut first = Self { layer, tile, activation, table: Vec::new(), groups };
+        let mut first = Self { layer, tile, activation, table: Vec::new(), group: most, groups };
         let pays = n_rows <= n_networks.saturating_mul(layer.n_units);
         let bytes = n_rows.saturating_mul(tile.n_points).saturating_mul(size_of::<f64>());
         if pays && bytes <= MAX_TABLE_BYTES {
-            let tables = first.groups.iter().map(|&(start, size, _)| first.tabulate(start, size));
-            first.table = tables.collect::<Vec<_>>().concat();
+            let mut table = vec![0.0; n_rows * tile.n_points];
+            table
+                .par_chunks_mut(tile.n_points << most)
+                .zip(&first.groups)
+                .for_each(|(table, &(start, size, _))| tabulate(tile, start, size, table));
+            first.table = table;
             if let (Some(activation), [_]) = (activation, &first.groups[..]) {
                 activation.apply(&mut first.table);
             }
         }
         first
-    }
-
-    /// Partial sums of inputs start..start+size: row s has the weights of the bits of s.
-    pub fn tabulate(&self, start: usize, size: usize) -> Vec<f64> {
-        let n_points = self.tile.n_points;
-        let mut table = vec![0.0; n_points << size];
-        // Inputs are added in ascending order, as in `sum`.
-        for i in 0..size {
-            let feature = self.tile.feature(start + i);
-            let (plus, minus) = table[..n_points << (i + 1)].split_at_mut(n_points << i);
-            for (plus, minus) in
-                plus.chunks_exact_mut(n_points).zip(minus.chunks_exact_mut(n_points))
-            {
-                for ((plus, minus), x) in plus.iter_mut().zip(minus).zip(feature) {
-                    *minus = *plus - x;
-                    *plus += x;
-                }
-            }
-        }
-        table
     }
 
     pub fn n_points(&self) -> usize {
@@ -81,6 +69,13 @@ impl<'a> FirstLayer<'a> {
     /// The values of all settings of a unit, if there is one table of them.
     pub fn table(&self) -> Option<&[f64]> {
         (self.groups.len() == 1 && !self.table.is_empty()).then_some(&self.table)
+    }
+
+    /// The layer, and for each group the partial sums of all its settings, a vector over points each, if
+    /// there are several groups and such tables.
+    pub fn group_tables(&self) -> Option<(Dense, usize, impl ExactSizeIterator<Item = &[f64]>)> {
+        let tables = self.table.chunks(self.tile.n_points << self.group);
+        (tables.len() > 1).then_some((self.layer, self.group, tables))
     }
 
     /// Where the values of `unit` in the network of weights `row` stand in [`Self::table`].
@@ -129,23 +124,28 @@ impl<'a> FirstLayer<'a> {
         }
     }
 
-    /// The sum of `unit` at one point: the same additions as in [`Self::unit`].
-    pub fn sum_at(&self, row: &[u64], unit: usize, point: usize) -> f64 {
-        let term = |input: usize| {
-            let x = self.tile.feature(input)[point];
-            if bit(row, self.layer.position(input, unit)) { -x } else { x }
-        };
-        let part =
-            |&(start, size, _): &(usize, usize, _)| (start..start + size).map(term).sum::<f64>();
-        self.groups.iter().map(part).sum()
-    }
-
     /// The bits of a group's weights, the first input's lowest.
     #[inline(always)]
     fn group_setting(&self, row: &[u64], unit: usize, start: usize, size: usize) -> usize {
         (0..size).fold(0, |setting, i| {
             setting | usize::from(bit(row, self.layer.position(start + i, unit))) << i
         })
+    }
+}
+
+/// Partial sums of inputs start..start+size: row s has the weights of the bits of s.
+fn tabulate(tile: &Tile, start: usize, size: usize, table: &mut [f64]) {
+    let n_points = tile.n_points;
+    // Inputs are added in ascending order, as in `sum`.
+    for i in 0..size {
+        let feature = tile.feature(start + i);
+        let (plus, minus) = table[..n_points << (i + 1)].split_at_mut(n_points << i);
+        for (plus, minus) in plus.chunks_exact_mut(n_points).zip(minus.chunks_exact_mut(n_points)) {
+            for ((plus, minus), x) in plus.iter_mut().zip(minus).zip(feature) {
+                *minus = *plus - x;
+                *plus += x;
+            }
+        }
     }
 }
 

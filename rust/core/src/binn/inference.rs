@@ -18,8 +18,8 @@ use rayon::prelude::*;
 pub(super) const TILE_POINTS: usize = 64 * super::bit_sums::WORDS;
 /// Points in a tile where a first layer has many tables and its units' values are all kept.
 const WIDE_TILE_POINTS: usize = TILE_POINTS / 2;
-/// Networks that one thread takes at a time.
-pub(super) const BLOCK_NETWORKS: usize = 64;
+/// Networks that one thread takes at a time: their first layers fit into the second-level cache.
+pub(super) const BLOCK_NETWORKS: usize = 16;
 
 /// A network's shape and a tile of points, ready for any weights.
 pub(super) enum Inference<'a> {
@@ -40,7 +40,7 @@ impl<'a> Inference<'a> {
             .map_or_else(|| Self::Real(RealNetwork::new(network, tile, n_networks)), Self::Sign)
     }
 
-    /// Room for [`Self::logits`].
+    /// Room for [`Self::each_logits`].
     pub fn scratch(&self) -> Scratch {
         match self {
             Self::Sign(network) => Scratch::Sign(network.scratch()),
@@ -48,11 +48,26 @@ impl<'a> Inference<'a> {
         }
     }
 
-    /// The logits of the network with weights `row`: one vector over points an output.
-    pub fn logits<'s>(&self, row: &[u64], scratch: &'s mut Scratch) -> &'s [f64] {
+    /// Calls `use_logits` with the number of each of the networks of weights `rows` and its logits: one
+    /// vector over points an output.
+    pub fn each_logits(
+        &self,
+        rows: &[&[u64]],
+        scratch: &mut Scratch,
+        mut use_logits: impl FnMut(usize, &[f64]),
+    ) {
         match (self, scratch) {
-            (Self::Sign(network), Scratch::Sign(scratch)) => network.logits(row, scratch),
-            (Self::Real(network), Scratch::Real(scratch)) => network.logits(row, scratch),
+            (Self::Sign(network), Scratch::Sign(scratch)) => {
+                network.first_layers(rows, scratch);
+                for (i, row) in rows.iter().enumerate() {
+                    use_logits(i, network.logits(i, row, scratch));
+                }
+            }
+            (Self::Real(network), Scratch::Real(scratch)) => {
+                for (i, row) in rows.iter().enumerate() {
+                    use_logits(i, network.logits(row, scratch));
+                }
+            }
             _ => unreachable!("the scratch is its own"),
         }
     }
@@ -100,13 +115,15 @@ impl Network {
             out.par_chunks_mut(row_length * BLOCK_NETWORKS).enumerate().for_each_init(
                 || inference.scratch(),
                 |scratch, (block, out)| {
-                    for (s, out) in out.chunks_exact_mut(row_length).enumerate() {
-                        let row = bits.row(block * BLOCK_NETWORKS + s);
-                        let logits = inference.logits(row, scratch);
-                        if !interleave(logits, n_outputs, &mut out[here.clone()]) {
+                    let block =
+                        block * BLOCK_NETWORKS..((block + 1) * BLOCK_NETWORKS).min(bits.len());
+                    let rows: Vec<_> = block.map(|i| bits.row(i)).collect();
+                    inference.each_logits(&rows, scratch, |i, logits| {
+                        let out = &mut out[i * row_length..][here.clone()];
+                        if !interleave(logits, n_outputs, out) {
                             all_finite.store(false, Ordering::Relaxed);
                         }
-                    }
+                    });
                 },
             );
         }

@@ -91,7 +91,6 @@ impl Network {
         for (x, y) in x.chunks(self.tile_points() * self.n_inputs()).zip(y.chunks(y_tile)) {
             let tile = Tile::new(self, x);
             let targets = self.likelihood().targets(y, self.n_outputs());
-            let networks = |i| (networks, place(i));
             let factors = match &targets {
                 Targets::Signs(signs) if !self.is_sign() => {
                     Factors::new(self, &tile, signs, out.len())
@@ -100,24 +99,34 @@ impl Network {
             };
             if let Some(factors) = factors {
                 let scratch = || factors.scratch();
-                add_each(out, networks, scratch, |row, room| factors.log_likelihood(row, room));
+                add_each(networks, &place, out, scratch, |rows, room, out| {
+                    for (row, out) in rows.iter().zip(out) {
+                        *out += factors.log_likelihood(row, room);
+                    }
+                });
                 continue;
             }
-            match (Inference::new(self, &tile, out.len()), &targets) {
-                (Inference::Sign(network), Targets::Signs(signs))
-                    if SignLikelihood::is_for(&network) =>
-                {
-                    let sign = SignLikelihood::new(network, signs);
-                    let scratch = || sign.scratch();
-                    add_each(out, networks, scratch, |row, room| sign.log_likelihood(row, room));
-                }
-                (inference, targets) => {
-                    let scratch = || inference.scratch();
-                    add_each(out, networks, scratch, |row, room| {
-                        targets.log_likelihood(inference.logits(row, room))
-                    });
-                }
+            let inference = Inference::new(self, &tile, out.len());
+            if let Inference::Sign(network) = &inference
+                && let Some(sign) = SignLikelihood::new(network, &targets)
+            {
+                let scratch = || sign.scratch();
+                add_each(networks, &place, out, scratch, |rows, room, out| {
+                    sign.add_log_likelihoods(rows, room, out);
+                });
+                continue;
             }
+            add_each(
+                networks,
+                &place,
+                out,
+                || inference.scratch(),
+                |rows, room, out| {
+                    inference.each_logits(rows, room, |i, logits| {
+                        out[i] += targets.log_likelihood(logits);
+                    });
+                },
+            );
         }
     }
 }
@@ -125,21 +134,22 @@ impl Network {
 /// Entries of a table that one thread fills at a time.
 const TABLE_ENTRIES: usize = 1 << 12;
 
-/// Adds to `out[i]` what `value` makes of the weights of the network that `network(i)` names.
-fn add_each<'a, S>(
+/// Has `add` add to each of some entries of `out` what it makes of the weights of its network, that at
+/// `place(i)` for `out[i]`.
+fn add_each<S>(
+    networks: Networks<'_>,
+    place: impl Fn(usize) -> usize + Sync,
     out: &mut [f64],
-    network: impl Fn(usize) -> (Networks<'a>, usize) + Sync,
     scratch: impl Fn() -> S + Sync + Send,
-    value: impl Fn(&[u64], &mut S) -> f64 + Sync,
+    add: impl Fn(&[&[u64]], &mut S, &mut [f64]) + Sync,
 ) {
     out.par_chunks_mut(BLOCK_NETWORKS).enumerate().for_each_init(
         scratch,
         |scratch, (block, out)| {
-            for (i, out) in out.iter_mut().enumerate() {
-                let (networks, place) = network(block * BLOCK_NETWORKS + i);
-                let index = &mut [0];
-                *out += value(networks.row(place, index), scratch);
-            }
+            let first = block * BLOCK_NETWORKS;
+            let mut indices = [[0]; BLOCK_NETWORKS];
+            let rows = networks.rows((first..first + out.len()).map(&place), &mut indices);
+            add(&rows, scratch, out);
         },
     );
 }

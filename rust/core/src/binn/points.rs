@@ -1,7 +1,7 @@
 //! Data points cut into tiles and turned feature-major, so that points fill the vector lanes.
 
 use super::Network;
-use super::bit_sums::Mask;
+use super::bit_sums::{Mask, mask_where};
 use crate::error::{Error, Result, check_finite};
 
 /// Checks the inputs `x`, row-major (points, inputs), and returns the number of points.
@@ -38,10 +38,7 @@ impl Tile {
 
     /// The bits of its points in a mask.
     pub fn mask(&self) -> Mask {
-        std::array::from_fn(|w| match self.n_points.saturating_sub(64 * w) {
-            0 => 0,
-            n => u64::MAX >> (64 - n.min(64)),
-        })
+        mask_where(self.feature(0), |_| true)
     }
 
     /// One feature of all points.

@@ -189,14 +189,16 @@ impl Job<'_> {
         let mut scratch = inference.scratch();
         for start in segment.clone().step_by(BLOCK_NETWORKS) {
             let block = start..(start + BLOCK_NETWORKS).min(segment.end);
-            for (s, values) in block.clone().zip(values.chunks_exact_mut(width)) {
-                let mut weights = self.probabilities.iter().skip(s).step_by(self.n_networks);
-                if weights.any(|&p| p > 0.0) {
-                    let row = &mut [0];
-                    let logits = inference.logits(self.networks.row(s, row), &mut scratch);
-                    describe(self.network.likelihood(), logits, tile.n_points, values);
-                }
-            }
+            let is_used = |s: usize| {
+                self.probabilities.iter().skip(s).step_by(self.n_networks).any(|&p| p > 0.0)
+            };
+            let used: Vec<usize> = block.clone().filter(|s| is_used(*s)).collect();
+            let mut indices = [[0]; BLOCK_NETWORKS];
+            let rows = self.networks.rows(used.iter().copied(), &mut indices);
+            inference.each_logits(&rows, &mut scratch, |i, logits| {
+                let values = &mut values[(used[i] - start) * width..][..width];
+                describe(self.network.likelihood(), logits, tile.n_points, values);
+            });
             let distributions = self.probabilities.chunks_exact(self.n_networks);
             for (distribution, sums) in distributions.zip(sums.chunks_exact_mut(width)) {
                 let shares = &distribution[block.clone()];

@@ -14,16 +14,20 @@ pub enum Networks<'a> {
 }
 
 impl Networks<'_> {
-    /// The weights of network `i`; `index` is room for those that are stored nowhere.
-    #[inline(always)]
-    pub(super) fn row<'s>(&'s self, i: usize, index: &'s mut [u64; 1]) -> &'s [u64] {
-        match self {
+    /// The weights of some networks; `indices` is room for those that are stored nowhere.
+    pub(super) fn rows<'s>(
+        &'s self,
+        which: impl Iterator<Item = usize>,
+        indices: &'s mut [[u64; 1]],
+    ) -> Vec<&'s [u64]> {
+        let row = |(i, index): (usize, &'s mut [u64; 1])| match self {
             Self::All => {
                 index[0] = i as u64;
-                index
+                &*index
             }
             Self::Some(bits) => bits.row(i),
-        }
+        };
+        which.zip(indices).map(row).collect()
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Level {
     Baseline,
     /// AVX2 and FMA.
     Avx2,
-    /// AVX-512 F, DQ and VL.
+    /// AVX-512 F, BW, DQ and VL.
     Avx512,
 }
 
@@ -35,6 +35,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
             return if avx512 { Self::Avx512 } else { Self::Avx2 };
@@ -164,7 +165,7 @@ macro_rules! kernel {
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
             fn avx512<$t: $crate::state::Real>($($arg: $ty),*) {
                 portable::<$t, $t::Avx512>($($arg),*)
             }
@@ -207,7 +208,7 @@ macro_rules! kernel {
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
             fn avx512<$($bound)*>($($arg: $ty),*) $($ret)* {
                 portable::<$($t,)? true>($($arg),*)
             }
