@@ -292,6 +292,28 @@ fn sums_too_close_for_integers_keep_their_sign() {
 }
 
 #[test]
+fn units_in_common_change_no_bit() {
+    let shapes: [(&[usize], _, _); 3] = [
+        (&[2, 4, 3, 1], Activation::Tanh, true),
+        (&[1, 5, 2, 2, 1], Activation::Relu, true),
+        (&[2, 4, 3, 2], Activation::Sigmoid, false),
+    ];
+    for (layers, activation, bias) in shapes {
+        let likelihood =
+            if layers.ends_with(&[1]) { Likelihood::Bernoulli } else { Likelihood::Categorical };
+        let network = Network::new(layers, activation, bias, 0.9, likelihood).unwrap();
+        let Case { network, x, y, bytes, bits } = case(network, 300, 600, 8);
+        let totals = network.log_likelihood(&bits, &x, &y).unwrap();
+        for (row, total) in bytes.chunks(network.n_weights()).zip(totals).step_by(17) {
+            assert_close(total, naive_log_likelihood(&network, row, &x, &y), "all rows");
+            // One network has few units in common with itself.
+            let one = PackedBits::from_bytes("bits", row, network.n_weights()).unwrap();
+            assert_eq!(network.log_likelihood(&one, &x, &y).unwrap(), [total], "{network:?}");
+        }
+    }
+}
+
+#[test]
 fn tables_of_equal_networks_are_those_of_the_definition() {
     // Permutations and flips of units, with several outputs and layers behind them, and ties, at which
     // a unit is not the opposite of the one with opposite weights.

@@ -1,6 +1,7 @@
 //! Logits of one network at all points of a tile, and of many networks at all points.
 
 use super::Network;
+use super::common_units::{CommonUnits, Sums};
 use super::first_layer::is_wide;
 use super::points::{self, Tile};
 use super::real::{RealNetwork, RealScratch};
@@ -18,6 +19,9 @@ use rayon::prelude::*;
 pub(super) const TILE_POINTS: usize = 64 * super::bit_sums::WORDS;
 /// Points in a tile where a first layer has many tables and its units' values are all kept.
 const WIDE_TILE_POINTS: usize = TILE_POINTS / 2;
+/// Points in a tile where units that networks have in common can be evaluated before them: half of it
+/// costs more for every network, and twice of it more cache for the values of the units.
+const COMMON_TILE_POINTS: usize = TILE_POINTS / 4;
 /// Networks that one thread takes at a time: their first layers fit into the second-level cache.
 pub(super) const BLOCK_NETWORKS: usize = 16;
 
@@ -34,10 +38,16 @@ pub(super) enum Scratch {
 }
 
 impl<'a> Inference<'a> {
-    /// Prepares for about `n_networks` networks on the points of `tile`.
-    pub fn new(network: &'a Network, tile: &'a Tile, n_networks: usize) -> Self {
-        SignNetwork::new(network, tile, n_networks)
-            .map_or_else(|| Self::Real(RealNetwork::new(network, tile, n_networks)), Self::Sign)
+    /// Prepares for about `n_networks` networks on the points of `tile`; `common` are the units of them
+    /// all, if they are known.
+    pub fn new(
+        network: &'a Network,
+        tile: &'a Tile,
+        n_networks: usize,
+        common: Option<&'a CommonUnits>,
+    ) -> Self {
+        let real = || Self::Real(RealNetwork::new(network, tile, n_networks, common));
+        SignNetwork::new(network, tile, n_networks).map_or_else(real, Self::Sign)
     }
 
     /// Room for [`Self::each_logits`].
@@ -76,7 +86,12 @@ impl<'a> Inference<'a> {
 impl Network {
     /// Points that are evaluated together.
     pub(super) fn tile_points(&self) -> usize {
-        if is_wide(self) && !self.is_sign() { WIDE_TILE_POINTS } else { TILE_POINTS }
+        match (is_wide(self), Sums::new(self)) {
+            _ if self.is_sign() => TILE_POINTS,
+            (true, _) => WIDE_TILE_POINTS,
+            (_, Some(_)) => COMMON_TILE_POINTS,
+            _ => TILE_POINTS,
+        }
     }
 
     /// Logits of every network at every point: `x` is row-major (D, inputs), the result row-major
@@ -110,7 +125,7 @@ impl Network {
         let all_finite = AtomicBool::new(true);
         for (t, rows) in x.chunks(tile_points * self.n_inputs()).enumerate() {
             let tile = Tile::new(self, rows);
-            let inference = Inference::new(self, &tile, bits.len());
+            let inference = Inference::new(self, &tile, bits.len(), None);
             let here = t * tile_points * n_outputs..(t * tile_points + tile.n_points) * n_outputs;
             out.par_chunks_mut(row_length * BLOCK_NETWORKS).enumerate().for_each_init(
                 || inference.scratch(),

@@ -1,6 +1,7 @@
 //! The log-likelihood of the data under many networks: of given weights, and of all of them.
 
 use super::Network;
+use super::common_units::CommonUnits;
 use super::factors::Factors;
 use super::inference::{BLOCK_NETWORKS, Inference, check_results};
 use super::likelihood::Targets;
@@ -87,6 +88,12 @@ impl Network {
         y: &[f64],
         out: &mut [f64],
     ) {
+        let common = match networks {
+            Networks::Some(bits) if !self.is_sign() => {
+                CommonUnits::new(self, (0..out.len()).map(|i| bits.row(place(i))))
+            }
+            _ => None,
+        };
         let y_tile = self.tile_points() * self.likelihood().targets_per_point(self.n_outputs());
         for (x, y) in x.chunks(self.tile_points() * self.n_inputs()).zip(y.chunks(y_tile)) {
             let tile = Tile::new(self, x);
@@ -106,7 +113,7 @@ impl Network {
                 });
                 continue;
             }
-            let inference = Inference::new(self, &tile, out.len());
+            let inference = Inference::new(self, &tile, out.len(), common.as_ref());
             if let Inference::Sign(network) = &inference
                 && let Some(sign) = SignLikelihood::new(network, &targets)
             {

@@ -10,6 +10,7 @@
 mod activation;
 mod bit_sums;
 mod certain_signs;
+mod common_units;
 mod exponential;
 mod factors;
 mod first_layer;

@@ -158,7 +158,7 @@ impl Job<'_> {
     /// Averages at the points of one tile: (M, 2 K + 1, points), means, votes, then aleatoric.
     fn average(&self, x: &[f64]) -> Vec<f64> {
         let tile = Tile::new(self.network, x);
-        let inference = Inference::new(self.network, &tile, self.n_networks);
+        let inference = Inference::new(self.network, &tile, self.n_networks, None);
         // Cut by the number of networks alone: every pool adds the same segments in this order.
         let length = self.n_networks.div_ceil(MAX_SEGMENTS).max(MIN_SEGMENT);
         let segments: Vec<Vec<f64>> = (0..self.n_networks.div_ceil(length))

@@ -29,6 +29,13 @@ kernel! {
 }
 
 kernel! {
+    /// The sum of the vectors that start where `terms` say, each times a whole number, and of `last`.
+    pub(super) fn sum_terms(values: &[f64], terms: &[(usize, f64)], last: f64, out: &mut [f64]) {
+        write_sum::<FMA>(values, 0, terms.iter().copied(), last, out);
+    }
+}
+
+kernel! {
     /// The sums of all units of a layer: each a vector of `n_points`, at the start of its share of `out`.
     /// Input i is the vector that starts at `starts[i]` in `values`; the constant input of a bias is not
     /// among them.
@@ -107,7 +114,6 @@ fn sum_of<const FMA: bool, const N: usize>(
     for (start, weight) in terms {
         let Some(vector) = values[start + first..].first_chunk::<N>() else { break };
         for (sum, value) in sums.iter_mut().zip(vector) {
-            // A product with +-1 is exact, fused or not.
             *sum = fma::<f64, FMA>(weight, *value, *sum);
         }
     }
