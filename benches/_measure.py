@@ -14,8 +14,8 @@ from _case import Case, Contender, Row
 from _trial import Ready, Trials
 from _worker import HERE, PeerError, Pool
 
-# Users call the same thing thousands of times: after another process has had its turn, the first calls
-# find cold caches and threads asleep.
+# Users call the same thing thousands of times: after another process has had its turn, the first
+# calls find cold caches and threads asleep.
 SHORTEST_SAMPLE = 20e-3
 MOST_ROUNDS = 31
 FEWEST_ROUNDS = 3
