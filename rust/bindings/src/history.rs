@@ -19,7 +19,12 @@ pub fn record(
     gradient: Numbers<'_>,
     has_expected_nll: bool,
 ) -> PyResult<bool> {
-    let n = row.shape()[1];
+    let &[4, n] = row.shape() else {
+        return Err(PyValueError::new_err(format!(
+            "row: expected shape (4, starts), got {:?}",
+            row.shape()
+        )));
+    };
     let [parts @ .., slopes] = [expected_nll.shape(), regularizer.shape(), gradient.shape()];
     if parts != [[n]; 2] || slopes.len() != 2 || slopes[0] != n {
         return Err(PyValueError::new_err(format!(

@@ -303,7 +303,7 @@ kernel! {
     }
 }
 
-/// The phase of an angle.
+/// The phase of an angle: `Complex64::cis` takes sine and cosine one after the other.
 fn turned(angle: f64) -> Complex64 {
     let (sin, cos) = angle.sin_cos();
     Complex64::new(cos, sin)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rotate::{Groups, Source, apart, moved, places};
+use super::rotate::{Groups, Source, apart, fetch, moved, places};
 use crate::simd::{Pack, each_row, kernel};
 use crate::state::layer::Rows;
 use crate::state::real::Real;
@@ -76,14 +76,7 @@ fn contract<T: Real, P: Pack<T>, const TABLE: bool, const K: usize, const ROWS: 
         // has as many places as there are rows, all of them rows.
         let moved = if TABLE { unsafe { moved::<T, P>(table, first) } } else { first };
         each_row!(ROWS, |r| {
-            let (four, within) = rows.steps(r);
-            p[r] = unsafe {
-                if TABLE {
-                    P::load(psi.add(moved ^ apart[r]))
-                } else {
-                    P::load(psi.add(first).add(four).add(within))
-                }
-            };
+            p[r] = unsafe { fetch::<T, P, TABLE, K, ROWS>(psi, &rows, [first, moved], &apart, r) };
         });
         each_row!(ROWS, |r| {
             let (four, within) = rows.steps(r);

@@ -246,14 +246,7 @@ fn pass<
         // the sums of overlaps have an entry for each row.
         let moved = if TABLE { unsafe { moved::<T, P>(table, first) } } else { first };
         each_row!(ROWS, |r| {
-            let (four, within) = rows.steps(r);
-            x[r] = unsafe {
-                if TABLE {
-                    P::load(from.add(moved ^ apart[r]))
-                } else {
-                    P::load(from.add(first).add(four).add(within))
-                }
-            };
+            x[r] = unsafe { fetch::<T, P, TABLE, K, ROWS>(from, &rows, [first, moved], &apart, r) };
         });
         if !BACK {
             each_pair!(ROWS, |k, r, other| {
@@ -341,6 +334,29 @@ pub fn places<T, P: Pack<T>>(from: Option<Source<'_, T>>, to: &[T]) -> (*const T
 pub unsafe fn moved<T, P: Pack<T>>(table: *const u32, at: usize) -> usize {
     // SAFETY: the caller's promise.
     unsafe { (*table.add(at >> P::LOG) as usize) << P::LOG }
+}
+
+/// Row `r` of the set that begins at `first`, which a table has `moved`.
+///
+/// # Safety
+/// The set must be inside, and where a table has moved it as well.
+#[inline(always)]
+pub unsafe fn fetch<T, P: Pack<T>, const TABLE: bool, const K: usize, const ROWS: usize>(
+    from: *const T,
+    rows: &Rows<K, ROWS>,
+    [first, moved]: [usize; 2],
+    apart: &[usize; ROWS],
+    r: usize,
+) -> P {
+    let (four, within) = rows.steps(r);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if TABLE {
+            P::load(from.add(moved ^ apart[r]))
+        } else {
+            P::load(from.add(first).add(four).add(within))
+        }
+    }
 }
 
 /// How far apart the rows of a set are moved: the same for every set, as relabellings are linear.
