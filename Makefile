@@ -35,7 +35,7 @@ demo: .venv/installed
 	$(BIN)/qhypernet report $(DEMO)
 
 test: .venv/installed-dev
-	cargo test --release --quiet -p qhypernet-core
+	cargo test --release --quiet
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
 lint: .venv/installed-dev
@@ -52,7 +52,7 @@ docs: .venv/installed-dev
 	@echo "docs/_build/html/index.html"
 
 bench: .venv/installed-bench
-	cargo bench -p qhypernet-core
+	cargo bench -p qhypernet-benches
 	$(BIN)/python benches/compare.py
 
 # No flags of the machine's own: the core picks its instructions when it runs.

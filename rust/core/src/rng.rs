@@ -4,8 +4,8 @@
 //! ChaCha8 generator, so two names never share a stream and a stream does not depend on which
 //! thread draws it, in which batch, or after which interruption.
 
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What a stream is drawn for. The numbers are part of the reproducibility promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

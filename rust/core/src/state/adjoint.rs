@@ -35,6 +35,16 @@ impl<T: Real> Evolution<'_, T> {
     /// room is used up.
     pub fn adjoint(
         &self,
+        start: Start<'_, T>,
+        room: &mut Workspace<T>,
+        gradient: &mut [f64],
+        threads: Threads,
+    ) {
+        T::adjoint(self, start, room, gradient, threads);
+    }
+
+    pub(super) fn backward(
+        &self,
         mut start: Start<'_, T>,
         room: &mut Workspace<T>,
         gradient: &mut [f64],

@@ -2,6 +2,10 @@
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
+use super::adjoint::Start;
+use super::simulate::Evolution;
+use super::vector::{Rooms, Vector, Workspace};
+use crate::parallel::Threads;
 use crate::simd::Packed;
 
 /// A floating-point type that amplitudes are kept in.
@@ -35,6 +39,23 @@ pub trait Real:
     fn to_f64(self) -> f64;
     /// self * a + b, rounded once.
     fn fused(self, a: Self, b: Self) -> Self;
+
+    /// [`Evolution::run`]. Being no generic function, it is compiled here with all its kernels, and
+    /// not again in each crate that calls it; so is the next.
+    fn run(
+        evolution: &Evolution<'_, Self>,
+        psi: &mut Vector<Self>,
+        rooms: &mut Rooms<Self>,
+        threads: Threads,
+    );
+    /// [`Evolution::adjoint`].
+    fn adjoint(
+        evolution: &Evolution<'_, Self>,
+        start: Start<'_, Self>,
+        room: &mut Workspace<Self>,
+        gradient: &mut [f64],
+        threads: Threads,
+    );
 }
 
 macro_rules! real {
@@ -55,6 +76,23 @@ macro_rules! real {
             #[inline(always)]
             fn fused(self, a: Self, b: Self) -> Self {
                 self.mul_add(a, b)
+            }
+            fn run(
+                evolution: &Evolution<'_, Self>,
+                psi: &mut Vector<Self>,
+                rooms: &mut Rooms<Self>,
+                threads: Threads,
+            ) {
+                evolution.forward(psi, rooms, threads)
+            }
+            fn adjoint(
+                evolution: &Evolution<'_, Self>,
+                start: Start<'_, Self>,
+                room: &mut Workspace<Self>,
+                gradient: &mut [f64],
+                threads: Threads,
+            ) {
+                evolution.backward(start, room, gradient, threads)
             }
         }
     };

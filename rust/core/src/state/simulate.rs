@@ -97,6 +97,10 @@ pub struct Evolution<'a, T> {
 impl<T: Real> Evolution<'_, T> {
     /// Runs the circuit into `psi`.
     pub fn run(&self, psi: &mut Vector<T>, rooms: &mut Rooms<T>, threads: Threads) {
+        T::run(self, psi, rooms, threads);
+    }
+
+    pub(super) fn forward(&self, psi: &mut Vector<T>, rooms: &mut Rooms<T>, threads: Threads) {
         psi.turned = self.turned;
         for (i, (sweep, steps)) in self.program.sweeps.iter().zip(&self.sweeps).enumerate() {
             let product = (i == 0).then_some(&self.product);
