@@ -4,7 +4,7 @@
 //! it can before they go back to memory. With gates between neighbours that is many layers at once:
 //! each layer gets one qubit less far than the one before it, and the next sweep goes on from there.
 
-use super::plan::{Plan, Stage, Support, insert};
+use super::plan::{Plan, Stage, Support, merged};
 
 /// One sweep.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,9 +61,8 @@ pub fn passes(plan: &Plan) -> Vec<Pass> {
     }
     let (tile, deals) = best.expect("sizes to choose from");
     let pass = |(qubits, numbers): Deal| {
-        let mut stages = Vec::new();
-        numbers.into_iter().for_each(|i| insert(&mut stages, atoms[i].clone()));
-        Pass { qubits: fill(qubits, tile), stages }
+        let pieces: Vec<Stage> = numbers.into_iter().map(|i| atoms[i].clone()).collect();
+        Pass { qubits: fill(qubits, tile), stages: merged(&pieces) }
     };
     deals.into_iter().map(pass).collect()
 }
@@ -100,17 +99,16 @@ fn deal(supports: &[Support], n: usize, tile: usize, reach: Reach) -> Vec<Deal> 
 
 /// What one sweep can run of the atoms that are left, if it starts with these qubits.
 fn run(supports: &[Support], left: &[usize], mut qubits: u64, tile: usize) -> Deal {
-    let (mut moved, mut read) = (0, 0);
+    let mut waiting = Support::default();
     let mut taken = Vec::new();
     for &i in left {
         let support = supports[i];
         let needed = qubits | support.moved;
-        let free = support.moved & read == 0 && moved & support.read == 0;
-        if free && needed.count_ones() as usize <= tile {
+        if support.commutes(waiting) && needed.count_ones() as usize <= tile {
             qubits = needed;
             taken.push(i);
         } else {
-            (moved, read) = (moved | support.moved, read | support.read);
+            waiting = waiting.with(support);
         }
     }
     (qubits, taken)

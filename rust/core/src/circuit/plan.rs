@@ -1,8 +1,8 @@
 //! A circuit compiled for simulation.
 //!
 //! Every gate of the table is made of real rotations (RY), phases and permutations of outcomes
-//! (CX, X). Each primitive is moved back as far as it commutes and merged into a stage of its own
-//! kind there, so that a layer of any width becomes one stage, which the kernels run in one sweep.
+//! (CX, X). Primitives of one kind are merged into a stage as far as they commute with what comes
+//! before them, so that a layer of any width becomes one stage, which the kernels run in one pass.
 //! Angles stay affine functions of the parameters: the same plan serves every parameter vector, and
 //! gradients flow back through the same coefficients.
 
@@ -89,15 +89,19 @@ pub enum Stage {
 
 /// Which bits a stage or primitive changes, and which ones it looks at. Two of them commute when
 /// neither changes what the other looks at.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Support {
     pub moved: u64,
     pub read: u64,
 }
 
 impl Support {
-    fn commutes(self, other: Self) -> bool {
+    pub(super) fn commutes(self, other: Self) -> bool {
         self.moved & other.read == 0 && other.moved & self.read == 0
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self { moved: self.moved | other.moved, read: self.read | other.read }
     }
 }
 
@@ -120,11 +124,12 @@ impl Stage {
         }
     }
 
-    /// Runs together with stages of the same kind.
-    fn merges_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Phase(a), Self::Phase(b)) => a.silent == b.silent,
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Phase(phase) if phase.silent => Kind::SilentPhase,
+            Self::Phase(_) => Kind::Phase,
+            Self::Permute(_) => Kind::Permute,
+            Self::Rotate(_) => Kind::Rotate,
         }
     }
 
@@ -160,27 +165,45 @@ impl Stage {
     }
 }
 
-/// Moves a stage back as far as it commutes, into the first one of its kind on the way if there is
-/// one.
-pub(super) fn insert(stages: &mut Vec<Stage>, stage: Stage) {
-    let support = stage.support();
-    let mut home = None;
-    for (i, earlier) in stages.iter().enumerate().rev() {
-        // Rotations all turn about one axis and phases are all diagonal: each kind commutes with
-        // itself. Permutations may always be appended to one.
-        let merges = earlier.merges_with(&stage);
-        if merges {
-            home = Some(i);
-        }
-        let passes = merges && !matches!(stage, Stage::Permute(_));
-        if !passes && !earlier.support().commutes(support) {
+/// What may be one stage.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Phase,
+    Permute,
+    Rotate,
+    SilentPhase,
+}
+
+/// Merges stages: of each kind in turn all that can come before whatever is left. The fewer turns, the
+/// fewer passes over a state, and a pass runs a permutation, rotations and phases, in this order.
+pub(super) fn merged(pieces: &[Stage]) -> Vec<Stage> {
+    let supports: Vec<Support> = pieces.iter().map(Stage::support).collect();
+    let mut left: Vec<usize> = (0..pieces.len()).collect();
+    let mut stages = Vec::new();
+    for kind in [Kind::Phase, Kind::Permute, Kind::Rotate, Kind::SilentPhase].into_iter().cycle() {
+        if left.is_empty() {
             break;
         }
+        let mut waiting = Support::default();
+        let mut stage: Option<Stage> = None;
+        left.retain(|&i| {
+            let (piece, support) = (&pieces[i], supports[i]);
+            let is_taken = piece.kind() == kind && support.commutes(waiting);
+            if is_taken {
+                match &mut stage {
+                    Some(stage) => stage.absorb(piece.clone()),
+                    None => stage = Some(piece.clone()),
+                }
+            } else if piece.kind() != kind || kind == Kind::Permute {
+                // Rotations all turn about one axis and phases are all diagonal: each kind commutes
+                // with itself.
+                waiting = waiting.with(support);
+            }
+            !is_taken
+        });
+        stages.extend(stage);
     }
-    match home {
-        None => stages.push(stage),
-        Some(i) => stages[i].absorb(stage),
-    }
+    stages
 }
 
 /// A circuit as stages, ready to run for any parameters.
@@ -213,11 +236,13 @@ impl Plan {
             product: Vec::new(),
             stages: Vec::new(),
         };
+        let mut pieces = Vec::new();
         for instruction in circuit.instructions() {
             for &primitive in instruction.gate.spec().primitives {
-                plan.place(primitive, &instruction.qubits, instruction.angle);
+                pieces.extend(plan.piece(primitive, &instruction.qubits, instruction.angle));
             }
         }
+        plan.stages = merged(&pieces);
         plan.absorb_the_beginning();
         plan.silence_the_end();
         Ok(plan)
@@ -254,11 +279,20 @@ impl Plan {
         &self.product
     }
 
-    fn place(&mut self, primitive: Primitive, qubits: &[usize], angle: Option<Angle>) {
+    /// A primitive as a stage, unless it is a phase of the whole.
+    fn piece(
+        &mut self,
+        primitive: Primitive,
+        qubits: &[usize],
+        angle: Option<Angle>,
+    ) -> Option<Stage> {
         let turn = |scaled| Turn::new(scaled, angle);
         let permute = |moved| Stage::Permute(Relabelling::of(self.n_qubits, moved));
-        let stage = match primitive {
-            Primitive::Global(scaled) => return self.global.add(turn(scaled)),
+        Some(match primitive {
+            Primitive::Global(scaled) => {
+                self.global.add(turn(scaled));
+                return None;
+            }
             Primitive::Rotate(q, scaled) => Stage::Rotate(vec![(qubits[q], turn(scaled))]),
             Primitive::Phase(q, scaled) => {
                 Stage::Phase(PhasePolynomial::of_bit(qubits[q], turn(scaled)))
@@ -268,8 +302,7 @@ impl Plan {
             }
             Primitive::Flip(q) => permute(Move::Flip(qubits[q])),
             Primitive::Add(control, target) => permute(Move::Add(qubits[control], qubits[target])),
-        };
-        insert(&mut self.stages, stage);
+        })
     }
 
     /// Before the first rotation the state is one outcome: permutations only move it, and phases
