@@ -12,7 +12,7 @@ use num_complex::Complex64;
 
 use super::real::{Real, fma};
 use crate::circuit::PhasePolynomial;
-use crate::simd::{kernel, one_turn_at_a_time};
+use crate::simd::{MOST_LANES, kernel, one_turn_at_a_time};
 
 /// log2 of a table's length: with its sums it is to stay in the first-level cache, and to be filled
 /// in less time than it saves.
@@ -143,18 +143,17 @@ impl<T: Real> Phases<T> {
             }
         }
 
-        let width = 1 << self.low_bits;
-        let parts = tables.re.chunks_exact_mut(width).zip(tables.im.chunks_exact_mut(width));
-        let pairs: Vec<_> = self.pairs.iter().filter(|p| p.1 < self.low_bits).collect();
-        for (number, (re, im)) in parts.enumerate() {
-            let mut angles = low.to_vec();
-            let set = |x: &(usize, &usize)| number >> x.0 & 1 == 1;
-            for (_, selector) in self.selectors.iter().enumerate().filter(set) {
-                let joined = self.pairs.iter().filter(|p| p.1 == *selector && p.0 < self.low_bits);
-                joined.for_each(|p| angles[p.0] += p.2);
-            }
-            fill_table(re, im, &angles, &pairs);
-        }
+        // A selector is one more bit of the tables' number of an entry, that only pairs turn.
+        let mut angles = low.to_vec();
+        angles.resize(self.low_bits + self.selectors.len(), 0.0);
+        let bit_of = |r: usize| {
+            let selector = self.selectors.iter().position(|s| *s == r);
+            if r < self.low_bits { Some(r) } else { selector.map(|i| self.low_bits + i) }
+        };
+        let low_pairs = self.pairs.iter().filter(|p| p.0 < self.low_bits);
+        let pairs: Vec<_> =
+            low_pairs.filter_map(|p| bit_of(p.1).map(|bit| (p.0, bit, turned(p.2)))).collect();
+        fill_table(&mut tables.re, &mut tables.im, &angles, &pairs);
     }
 
     /// Adds the derivatives that a tile's sums of the overlap `Im(conj(lambda) psi)` give: over rows for
@@ -255,21 +254,24 @@ impl<T: Real> OfTile<'_, T> {
 }
 
 /// A table of phases by doubling: bit q's half is the half below it, turned.
-fn fill_table<T: Real>(re: &mut [T], im: &mut [T], angles: &[f64], pairs: &[&Pair]) {
+fn fill_table<T: Real>(
+    re: &mut [T],
+    im: &mut [T],
+    angles: &[f64],
+    pairs: &[(usize, usize, Complex64)],
+) {
     (re[0], im[0]) = (T::ONE, T::ZERO);
     for (q, angle) in angles.iter().enumerate() {
         let (re, new_re) = re[..2 << q].split_at_mut(1 << q);
         let (im, new_im) = im[..2 << q].split_at_mut(1 << q);
         new_re.copy_from_slice(re);
         new_im.copy_from_slice(im);
-        turn_all(new_re, new_im, *angle);
+        if *angle != 0.0 {
+            turn_by(new_re, new_im, turned(*angle));
+        }
         // Bit q is the highest so far: its pairs with lower bits act on the new half alone.
-        for pair in pairs.iter().filter(|p| p.1 == q) {
-            let halves =
-                new_re.chunks_exact_mut(2 << pair.0).zip(new_im.chunks_exact_mut(2 << pair.0));
-            for (re, im) in halves {
-                turn_all(&mut re[1 << pair.0..], &mut im[1 << pair.0..], pair.2);
-            }
+        for (bit, _, turn) in pairs.iter().filter(|p| p.1 == q) {
+            turn_where(new_re, new_im, *bit, *turn);
         }
     }
 }
@@ -309,15 +311,39 @@ fn turned(angle: f64) -> Complex64 {
     Complex64::new(cos, sin)
 }
 
-/// Multiplies by one phase.
-fn turn_all<T: Real>(re: &mut [T], im: &mut [T], angle: f64) {
-    let (sin, cos) = angle.sin_cos();
-    turn_by(re, im, T::from_f64(cos), T::from_f64(sin));
+kernel! {
+    /// Multiplies by one phase.
+    fn turn_by<T>(re: &mut [T], im: &mut [T], turn: Complex64) {
+        let (c, s) = (T::from_f64(turn.re), T::from_f64(turn.im));
+        for (x, y) in re.iter_mut().zip(im) {
+            (*x, *y) = (fma::<T, FMA>(-s, *y, c * *x), fma::<T, FMA>(s, *x, c * *y));
+        }
+    }
 }
 
 kernel! {
-    fn turn_by<T>(re: &mut [T], im: &mut [T], c: T, s: T) {
-        for (x, y) in re.iter_mut().zip(im) {
+    /// Multiplies what has a bit set by one phase.
+    fn turn_where<T>(re: &mut [T], im: &mut [T], bit: usize, turn: Complex64) {
+        if 1 << bit >= MOST_LANES {
+            let halves = re.chunks_exact_mut(2 << bit).zip(im.chunks_exact_mut(2 << bit));
+            return halves.for_each(|(re, im)| turn_by(&mut re[1 << bit..], &mut im[1 << bit..], turn));
+        }
+        // Inside the lanes, the others are turned by nothing.
+        let (mut c, mut s) = ([T::ONE; MOST_LANES], [T::ZERO; MOST_LANES]);
+        for i in (0..MOST_LANES).filter(|i| i >> bit & 1 == 1) {
+            (c[i], s[i]) = (T::from_f64(turn.re), T::from_f64(turn.im));
+        }
+        let (re, re_rest) = re.as_chunks_mut::<MOST_LANES>();
+        let (im, im_rest) = im.as_chunks_mut::<MOST_LANES>();
+        for (re, im) in re.iter_mut().zip(im) {
+            one_turn_at_a_time();
+            for k in 0..MOST_LANES {
+                let (x, y) = (re[k], im[k]);
+                re[k] = fma::<T, FMA>(-s[k], y, c[k] * x);
+                im[k] = fma::<T, FMA>(s[k], x, c[k] * y);
+            }
+        }
+        for (((x, y), c), s) in re_rest.iter_mut().zip(im_rest).zip(c).zip(s) {
             (*x, *y) = (fma::<T, FMA>(-s, *y, c * *x), fma::<T, FMA>(s, *x, c * *y));
         }
     }
