@@ -7,7 +7,7 @@
 //! gradients flow back through the same coefficients.
 
 use super::gate::{Primitive, Scaled};
-use super::linear::{Move, Relabelling};
+use super::linear::{LinearMap, Move, Relabelling};
 use super::{Angle, Circuit};
 use crate::error::{Error, Result};
 
@@ -271,6 +271,20 @@ impl Plan {
     /// The stages after that, in order of application.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// What of the plan a measurement sees, and what becomes of its outcomes: after the last rotation
+    /// phases change no probability, and permutations only say which outcome is which.
+    pub fn measured(&self) -> (Self, LinearMap) {
+        let last = self.stages.iter().rposition(|stage| matches!(stage, Stage::Rotate(_)));
+        let (seen, rest) = self.stages.split_at(last.map_or(0, |i| i + 1));
+        let mut relabelling = LinearMap::identity(self.n_qubits);
+        for stage in rest {
+            if let Stage::Permute(next) = stage {
+                relabelling = relabelling.then(next.map());
+            }
+        }
+        (Self { stages: seen.to_vec(), ..self.clone() }, relabelling)
     }
 
     /// The rotations of the first stage: they act on a single outcome, so what they make is a

@@ -2,6 +2,7 @@
 
 use super::exact_abreast::exact_abreast;
 use super::exact_product::{self, exact_product};
+use super::problem::Outcomes;
 use super::product::Product;
 use super::{Divergence, Evaluations, Objective, Problem};
 use crate::logarithm::log_ratio;
@@ -21,7 +22,7 @@ struct Room {
 /// Whether [`exact`] is done with these rows before another thread has woken up: it then stays on the
 /// thread that it is called on, which need not be one of the pool's.
 pub fn is_short(program: &Program, params: &[f64]) -> bool {
-    Product::is(program.plan()) && exact_product::is_short(program, params)
+    Product::of(program.measured()).is_some() && exact_product::is_short(program, params)
 }
 
 /// Value and gradient for every row of `params`, from one forward and one backward pass each.
@@ -33,14 +34,18 @@ pub fn exact(
 ) -> Result<Evaluations> {
     let n_params = program.plan().n_params();
     let batch = check(program, problem, objective, params)?;
-    if let Some(product) = Product::of(program.plan()) {
+    let measured = program.measured();
+    if let Some(product) = Product::of(measured) {
         return exact_product(program, &product, problem, objective, params);
     }
-    if std::env::var_os("NOABREAST").is_none()
-        && let Some(plan) = Abreast::of(program.plan())
-    {
+    if let Some(plan) = Abreast::of(measured) {
         return exact_abreast(&plan, program, problem, objective, params);
     }
+    let (program, outcomes) = match objective.divergence {
+        // Its kernel knows outcomes as they are measured.
+        Divergence::Mmd(_) => (program, problem.outcomes.clone()),
+        _ => (&measured.program, problem.outcomes_before(&measured.relabelling)?),
+    };
     let n = problem.n_weights();
     let at_once = side_by_side(batch, program.is_small());
     program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
@@ -51,7 +56,7 @@ pub fn exact(
     };
     map_batch(batch, program.is_small(), room, |room, i, threads| {
         let params = &params[i * n_params..(i + 1) * n_params];
-        evaluate(program, problem, objective, params, room, threads)
+        evaluate(program, &outcomes, problem, objective, params, room, threads)
     })
     .into_iter()
     .collect()
@@ -80,6 +85,7 @@ pub(super) fn check(
 
 fn evaluate(
     program: &Program,
+    outcomes: &Outcomes,
     problem: &Problem,
     objective: &Objective,
     params: &[f64],
@@ -90,7 +96,7 @@ fn evaluate(
     let evolution = program.at(params, false);
     evolution.run(&mut states.psi, &mut states.rooms, threads);
     states.psi.probabilities(q, threads);
-    let cost = &problem.cost;
+    let cost = &outcomes.cost;
     let weight = objective.weight;
     let expected_cost = dot(q, cost, threads);
     let divergence = match &objective.divergence {
@@ -99,7 +105,7 @@ fn evaluate(
             0.0
         }
         Divergence::Kl => {
-            log_ratio(q, &problem.log_prior, cotangent);
+            log_ratio(q, &outcomes.log_prior, cotangent);
             let kl = dot(q, cotangent, threads);
             // An outcome that cannot happen pulls nowhere.
             pull_where_possible(cotangent, cost, q, weight);

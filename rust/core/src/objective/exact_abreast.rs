@@ -60,7 +60,8 @@ impl Tables {
             each.for_each(|(i, row)| row.fill(values[plan.outcome(i)]));
             rows
         };
-        Self { cost: spread(&problem.cost), log_prior: spread(&problem.log_prior) }
+        let outcomes = &problem.outcomes;
+        Self { cost: spread(&outcomes.cost), log_prior: spread(&outcomes.log_prior) }
     }
 
     /// Writes what the objective's gradient is the expectation's of, and returns the divergences.

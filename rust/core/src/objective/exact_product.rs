@@ -27,7 +27,7 @@ pub fn exact_product(
     objective: &Objective,
     params: &[f64],
 ) -> Result<Evaluations> {
-    let tables = problem.tables(&product.relabelling, &objective.divergence)?;
+    let tables = problem.tables(product.relabelling, &objective.divergence)?;
     let n_params = program.plan().n_params();
     let groups: Vec<&[f64]> = params.chunks(LANES * n_params).collect();
     let room = || Room::new(product.n_qubits());

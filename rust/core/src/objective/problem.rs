@@ -13,11 +13,19 @@ use crate::memory;
 pub struct Problem {
     n_weights: usize,
     p_plus: Vec<f64>,
-    pub(super) cost: Vec<f64>,
+    pub(super) outcomes: Arc<Outcomes>,
     pub(super) prior: Vec<f64>,
-    pub(super) log_prior: Vec<f64>,
+    /// Outcomes in the order that a circuit asked for last.
+    before: Mutex<Option<(LinearMap, Arc<Outcomes>)>>,
     /// The tables that a product circuit asked for last.
     tables: Mutex<Option<Arc<Tables>>>,
+}
+
+/// What each outcome costs, and the logarithm of its prior probability.
+#[derive(Debug)]
+pub struct Outcomes {
+    pub cost: Vec<f64>,
+    pub log_prior: Vec<f64>,
 }
 
 impl Problem {
@@ -44,9 +52,12 @@ impl Problem {
         Ok(Self {
             n_weights: n,
             p_plus: p_plus.to_vec(),
-            cost: log_likelihood_table.iter().map(|l| -l).collect(),
             prior: log_prior.iter().map(|l| l.exp()).collect(),
-            log_prior,
+            outcomes: Arc::new(Outcomes {
+                cost: log_likelihood_table.iter().map(|l| -l).collect(),
+                log_prior,
+            }),
+            before: Mutex::new(None),
             tables: Mutex::new(None),
         })
     }
@@ -54,6 +65,25 @@ impl Problem {
     /// Number of weights.
     pub fn n_weights(&self) -> usize {
         self.n_weights
+    }
+
+    /// Outcomes by their numbers before a circuit's last relabelling: a training asks for the same ones
+    /// at every step.
+    pub(super) fn outcomes_before(&self, relabelling: &LinearMap) -> Result<Arc<Outcomes>> {
+        if *relabelling == LinearMap::identity(self.n_weights) {
+            return Ok(self.outcomes.clone());
+        }
+        let mut slot = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, outcomes)) = slot.as_ref().filter(|(map, _)| map == relabelling) {
+            return Ok(outcomes.clone());
+        }
+        let bytes = 20 << self.n_weights;
+        memory::check("cost and prior in the circuit's order", bytes, "use fewer weights")?;
+        let numbers = relabelling.outcomes();
+        let before = |table: &[f64]| numbers.iter().map(|w| table[*w as usize]).collect();
+        let Outcomes { cost, log_prior } = &*self.outcomes;
+        let outcomes = Outcomes { cost: before(cost), log_prior: before(log_prior) };
+        Ok(slot.insert((relabelling.clone(), Arc::new(outcomes))).1.clone())
     }
 
     /// The tables in a product circuit's order: a training asks for the same ones at every step.

@@ -4,7 +4,8 @@
 //! One layer of rotations with any entangling permutation after it is such a circuit, whatever phases
 //! stand between. No state is needed: an expectation is a contraction of a table with n factors.
 
-use crate::circuit::{LinearMap, Plan, Stage, Turn};
+use crate::circuit::{LinearMap, Turn};
+use crate::state::Measured;
 use crate::trigonometry::sin_cos;
 
 /// Angles that are turned at once.
@@ -15,27 +16,16 @@ pub struct Product<'a> {
     start: u64,
     turns: &'a [(usize, Turn)],
     /// From the product's outcomes to those that are measured.
-    pub relabelling: LinearMap,
+    pub relabelling: &'a LinearMap,
 }
 
 impl<'a> Product<'a> {
-    /// Whether a circuit is one: if no rotation comes after the first stage.
-    pub fn is(plan: &Plan) -> bool {
-        !plan.stages().iter().any(|stage| matches!(stage, Stage::Rotate(_)))
-    }
-
-    /// The circuit as a product, if it is one.
-    pub fn of(plan: &'a Plan) -> Option<Self> {
-        let mut relabelling = LinearMap::identity(plan.n_qubits());
-        for stage in plan.stages() {
-            match stage {
-                Stage::Rotate(_) => return None,
-                // No rotation makes a probability of it.
-                Stage::Phase(_) => {}
-                Stage::Permute(next) => relabelling = relabelling.then(next.map()),
-            }
-        }
-        Some(Self { start: plan.start(), turns: plan.product(), relabelling })
+    /// What a measurement sees of a circuit as a product, if it is one: if no rotation comes after the
+    /// first stage.
+    pub fn of(measured: &'a Measured) -> Option<Self> {
+        let (plan, relabelling) = (measured.program.plan(), &measured.relabelling);
+        let product = Self { start: plan.start(), turns: plan.product(), relabelling };
+        plan.stages().is_empty().then_some(product)
     }
 
     /// Number of qubits.
@@ -94,6 +84,7 @@ impl<'a> Product<'a> {
 mod tests {
     use super::*;
     use crate::circuit::{Angle, Circuit, Gate};
+    use crate::state::Program;
 
     fn circuit() -> Circuit {
         let mut circuit = Circuit::new(4, 0).unwrap();
@@ -112,8 +103,8 @@ mod tests {
 
     #[test]
     fn outcomes_and_parities_are_those_of_the_gates() {
-        let plan = Plan::new(&circuit()).unwrap();
-        let relabelling = Product::of(&plan).expect("a product").relabelling;
+        let program = Program::new(&circuit()).unwrap();
+        let relabelling = Product::of(program.measured()).expect("a product").relabelling;
         let outcomes = relabelling.outcomes();
         for (z, w) in outcomes.iter().enumerate() {
             let mut expected = z as u32;
@@ -131,9 +122,11 @@ mod tests {
     #[test]
     fn a_rotation_after_an_entangler_is_no_product() {
         let mut circuit = circuit();
+        let is_product =
+            |circuit: &Circuit| Product::of(Program::new(circuit).unwrap().measured()).is_some();
         circuit.push(Gate::Rz, &[1], Some(Angle::Param(3))).unwrap();
-        assert!(Product::of(&Plan::new(&circuit).unwrap()).is_some());
+        assert!(is_product(&circuit));
         circuit.push(Gate::Rx, &[1], Some(Angle::Param(4))).unwrap();
-        assert!(Product::of(&Plan::new(&circuit).unwrap()).is_none());
+        assert!(!is_product(&circuit));
     }
 }

@@ -59,8 +59,8 @@ pub fn sampled(
     let is_small = program.is_small();
     let row = |i: usize| &params[i * n_params..(i + 1) * n_params];
     let weight = objective.weight;
-    if let Some(product) = Product::of(program.plan()) {
-        let tables = problem.tables(&product.relabelling, &objective.divergence)?;
+    if let Some(product) = Product::of(program.measured()) {
+        let tables = problem.tables(product.relabelling, &objective.divergence)?;
         return Ok(map_batch(
             batch,
             is_small,

@@ -73,7 +73,8 @@ impl Tables {
         let terms = match divergence {
             Divergence::None => Terms::None,
             Divergence::Kl => {
-                let values = relabelled(&problem.log_prior).into_iter().map(|l| -l).collect();
+                let values =
+                    relabelled(&problem.outcomes.log_prior).into_iter().map(|l| -l).collect();
                 Terms::Kl { minus_log_prior: Function::new(values, n) }
             }
             Divergence::Mmd(kernel) => {
@@ -91,7 +92,7 @@ impl Tables {
             }
         };
         Self {
-            cost: Function::new(relabelled(&problem.cost), 0),
+            cost: Function::new(relabelled(&problem.outcomes.cost), 0),
             terms,
             outcomes,
             relabelling: relabelling.clone(),

@@ -20,6 +20,6 @@ pub(crate) use array::Array;
 pub use real::Real;
 pub(crate) use real::fma;
 pub use sample::sample;
-pub use simulate::{Evolution, Program, check_params};
+pub use simulate::{Evolution, Measured, Program, check_params};
 pub(crate) use tiles::Shared;
 pub use vector::{Rooms, Vector, Workspace};

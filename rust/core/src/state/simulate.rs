@@ -1,12 +1,14 @@
 //! Running a plan forward.
 
+use std::sync::OnceLock;
+
 use super::bound::{Bound, Step};
 use super::layer::permute;
 use super::product::Product;
 use super::real::Real;
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
 use super::vector::{Rooms, Vector};
-use crate::circuit::{Circuit, Plan, passes};
+use crate::circuit::{Circuit, LinearMap, Plan, passes};
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 use crate::parallel::{Threads, map_tasks_with};
@@ -16,6 +18,16 @@ use crate::parallel::{Threads, map_tasks_with};
 pub struct Program {
     plan: Plan,
     sweeps: Vec<Sweep>,
+    measured: OnceLock<Box<Measured>>,
+}
+
+/// What of a program a measurement sees.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The program without what no probability depends on, up to the names of outcomes.
+    pub program: Program,
+    /// From its outcomes to those that are measured.
+    pub relabelling: LinearMap,
 }
 
 /// A pass over the state in the form that the kernels take.
@@ -28,14 +40,25 @@ pub(super) struct Sweep {
 impl Program {
     /// Compiles a circuit.
     pub fn new(circuit: &Circuit) -> Result<Self> {
-        let plan = Plan::new(circuit)?;
+        Ok(Self::of(Plan::new(circuit)?))
+    }
+
+    fn of(plan: Plan) -> Self {
         let sweep = |pass: crate::circuit::Pass| {
             let layout = Layout::new(plan.n_qubits(), &pass.qubits);
             let steps = pass.stages.iter().map(|stage| Step::new(stage, &layout)).collect();
             Sweep { layout, steps }
         };
         let sweeps = passes(&plan).into_iter().map(sweep).collect();
-        Ok(Self { plan, sweeps })
+        Self { plan, sweeps, measured: OnceLock::new() }
+    }
+
+    /// What of the program a measurement sees, made when first asked for.
+    pub fn measured(&self) -> &Measured {
+        self.measured.get_or_init(|| {
+            let (plan, relabelling) = self.plan.measured();
+            Box::new(Measured { program: Self::of(plan), relabelling })
+        })
     }
 
     /// The plan.

@@ -13,6 +13,7 @@ mod vectors;
 use std::ops::Range;
 
 use super::array::Array;
+use super::simulate::Measured;
 use crate::circuit::{PhasePolynomial, Plan, Stage, Turn};
 use crate::simd::kernel;
 use crate::trigonometry::sin_cos;
@@ -46,13 +47,14 @@ pub struct Abreast<'a> {
     product: Vec<usize>,
     /// The angles of all rotations, and those of all phases.
     turns: [Vec<&'a Turn>; 2],
-    /// The outcome that each row of the last state stands for, if not its own number.
-    outcomes: Option<Vec<u32>>,
+    /// The outcome that each row of the last state stands for.
+    outcomes: Vec<u32>,
 }
 
 impl<'a> Abreast<'a> {
-    /// The plan, if its states are small enough.
-    pub fn of(plan: &'a Plan) -> Option<Self> {
+    /// What a measurement sees of a program, if its states are small enough.
+    pub fn of(measured: &'a Measured) -> Option<Self> {
+        let plan = measured.program.plan();
         if plan.n_qubits() > MOST_QUBITS {
             return None;
         }
@@ -61,8 +63,6 @@ impl<'a> Abreast<'a> {
         let (mut layers, mut layer, mut filled) = (Vec::new(), Layer::default(), 0);
         for stage in plan.stages() {
             let place = match stage {
-                // No probability depends on it.
-                Stage::Phase(phase) if phase.silent => continue,
                 Stage::Permute(_) => 1,
                 Stage::Rotate(_) => 2,
                 Stage::Phase(_) => 3,
@@ -91,12 +91,10 @@ impl<'a> Abreast<'a> {
                 }
             }
         }
-        // A last relabelling moves nothing: rows only stand for other outcomes.
-        let outcomes = if filled == 1 { layer.targets.take() } else { None };
-        if filled > 1 {
+        if filled > 0 {
             layers.push(layer);
         }
-        Some(Self { plan, layers, product, turns, outcomes })
+        Some(Self { plan, layers, product, turns, outcomes: measured.relabelling.outcomes() })
     }
 
     /// Number of states in a row's memory: one before and after each layer, and two for the cotangent.
@@ -111,7 +109,7 @@ impl<'a> Abreast<'a> {
 
     /// The outcome that a row of the last state stands for.
     pub fn outcome(&self, row: usize) -> usize {
-        self.outcomes.as_ref().map_or(row, |outcomes| outcomes[row] as usize)
+        self.outcomes[row] as usize
     }
 }
 
