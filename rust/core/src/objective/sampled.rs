@@ -9,7 +9,6 @@ use super::product::Product;
 use super::sampled_product::evaluate_product;
 use super::tables::{Tables, Terms};
 use super::{Evaluations, Objective, Problem};
-use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_batch, side_by_side};
 use crate::rng::{Purpose, generator};
 use crate::state::{Array, Evolution, Program, Start, Workspace, sample};
@@ -59,8 +58,9 @@ pub fn sampled(
     let is_small = program.is_small();
     let row = |i: usize| &params[i * n_params..(i + 1) * n_params];
     let weight = objective.weight;
-    if let Some(product) = Product::of(program.measured()) {
-        let tables = problem.tables(product.relabelling, &objective.divergence)?;
+    let measured = program.measured();
+    let tables = problem.tables(&measured.relabelling, &objective.divergence)?;
+    if let Some(product) = Product::of(measured) {
         return Ok(map_batch(
             batch,
             is_small,
@@ -72,7 +72,7 @@ pub fn sampled(
         .into_iter()
         .collect());
     }
-    let tables = problem.tables(&LinearMap::identity(n), &objective.divergence)?;
+    let program = &measured.program;
     let at_once = side_by_side(batch, is_small);
     program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
     let room = || (Workspace::<f64>::new(program), Array::<f64>::new(1 << n));
