@@ -55,6 +55,41 @@ kernel! {
     }
 }
 
+/// Angles, and their sines and cosines.
+#[derive(Clone, Copy)]
+pub struct Angles<'a> {
+    values: &'a [f64],
+    sines: &'a [f64],
+    cosines: &'a [f64],
+}
+
+impl<'a> Angles<'a> {
+    /// Works them out in memory that is given for it.
+    pub fn new(values: &'a [f64], room: &'a mut [Vec<f64>; 2]) -> Self {
+        let [sines, cosines] = room;
+        sines.resize(values.len(), 0.0);
+        cosines.resize(values.len(), 0.0);
+        sin_cos(values, sines, cosines);
+        Self { values, sines, cosines }
+    }
+
+    /// Takes the first `n` away and returns them.
+    pub fn take(&mut self, n: usize) -> Self {
+        let [mut first, mut rest] = [*self; 2];
+        (first.values, rest.values) = self.values.split_at(n);
+        (first.sines, rest.sines) = self.sines.split_at(n);
+        (first.cosines, rest.cosines) = self.cosines.split_at(n);
+        *self = rest;
+        first
+    }
+
+    /// Each angle with its sine and its cosine.
+    pub fn iter(self) -> impl Iterator<Item = [f64; 3]> {
+        let turned = self.sines.iter().zip(self.cosines);
+        self.values.iter().zip(turned).map(|(x, (s, c))| [*x, *s, *c])
+    }
+}
+
 /// Writes the sine and the cosine of each angle.
 pub fn sin_cos(angles: &[f64], sines: &mut [f64], cosines: &mut [f64]) {
     of_small(angles, sines, cosines);

@@ -1,20 +1,23 @@
 //! The stages of a sweep, first for places in a tile and then for given parameters.
 
+use std::sync::Arc;
+
 use super::layer::{Derivatives, Layer};
 use super::permute::Gather;
-use super::phase::Phases;
+use super::phase::{Phases, Terms};
 use super::product::Product;
 use super::real::Real;
 use super::rotate::Rotations;
 use super::tiles::Layout;
 use super::vector::{Spare, Vector};
-use crate::circuit::{PhasePolynomial, Stage, Turn};
+use crate::circuit::{Stage, Turn};
+use crate::trigonometry::Angles;
 
 /// A stage over places.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Rotate(Vec<(usize, Turn)>),
-    Phase(PhasePolynomial),
+    Rotate { places: Vec<usize>, turns: Vec<Turn> },
+    Phase(Arc<Terms>),
     Permute { forward: Box<Gather>, backward: Box<Gather> },
 }
 
@@ -24,16 +27,12 @@ impl Step {
         match stage {
             // A tile's qubits keep their order, so these stay ascending.
             Stage::Rotate(turns) => {
-                Self::Rotate(turns.iter().map(|(q, turn)| (place(*q), turn.clone())).collect())
+                let (places, turns) =
+                    turns.iter().map(|(q, turn)| (place(*q), turn.clone())).unzip();
+                Self::Rotate { places, turns }
             }
             Stage::Phase(phase) => {
-                let linear = phase.linear.iter().map(|(q, turn)| (place(*q), turn.clone()));
-                let pairs = phase.pairs.iter().map(|((q, r), turn)| {
-                    let (q, r) = (place(*q), place(*r));
-                    ((q.min(r), q.max(r)), turn.clone())
-                });
-                let (linear, pairs) = (linear.collect(), pairs.collect());
-                Self::Phase(PhasePolynomial { linear, pairs, silent: phase.silent })
+                Self::Phase(Arc::new(Terms::new(phase, place, layout.tile_qubits())))
             }
             Stage::Permute(relabelling) => {
                 let here = relabelling.renumbered(place);
@@ -47,15 +46,18 @@ impl Step {
     }
 
     /// The angles of the stage, in the order of its derivatives.
-    fn turns(&self) -> Box<dyn Iterator<Item = &Turn> + '_> {
+    fn turns(&self) -> &[Turn] {
         match self {
-            Self::Rotate(turns) => Box::new(turns.iter().map(|x| &x.1)),
-            Self::Phase(phase) => {
-                let singles = phase.linear.iter().map(|x| &x.1);
-                Box::new(singles.chain(phase.pairs.iter().map(|x| &x.1)))
-            }
-            Self::Permute { .. } => Box::new(std::iter::empty()),
+            Self::Rotate { turns, .. } => turns,
+            Self::Phase(terms) => terms.turns(),
+            Self::Permute { .. } => &[],
         }
+    }
+
+    /// Evaluates them, as [`Bound::all`] wants them: those of rotations halved.
+    pub fn evaluate<'a>(&'a self, params: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        let times = if matches!(self, Self::Rotate { .. }) { 0.5 } else { 1.0 };
+        self.turns().iter().map(move |turn| times * turn.at(params))
     }
 }
 
@@ -71,17 +73,18 @@ pub enum Bound<'a, T> {
 }
 
 impl<'a, T: Real> Bound<'a, T> {
-    /// The stages of a sweep, silent phases only if `all_phases`.
-    pub fn all(steps: &'a [Step], params: &[f64], tile: usize, all_phases: bool) -> Vec<Self> {
-        let bind = |step: &'a Step| match step {
-            Step::Rotate(turns) => {
-                Self::Rotate(Rotations::new(turns.iter().map(|(q, turn)| (*q, turn.at(params)))))
+    /// The stages of a sweep, silent phases only if `all_phases`. Their angles are taken from `angles`.
+    pub fn all(steps: &'a [Step], angles: &mut Angles<'_>, all_phases: bool) -> Vec<Self> {
+        let bind = |step: &'a Step| {
+            let own = angles.take(step.turns().len());
+            match step {
+                Step::Rotate { places, .. } => Self::Rotate(Rotations::new(places, own)),
+                Step::Phase(terms) => {
+                    let asked = all_phases || !terms.silent();
+                    Self::Phase(asked.then(|| Phases::new(terms, own)))
+                }
+                Step::Permute { forward, backward } => Self::Permute { forward, backward },
             }
-            Step::Phase(phase) => {
-                let asked = all_phases || !phase.silent;
-                Self::Phase(asked.then(|| Phases::new(phase, params, tile)))
-            }
-            Step::Permute { forward, backward } => Self::Permute { forward, backward },
         };
         steps.iter().map(bind).collect()
     }
@@ -178,8 +181,8 @@ impl<'a, T: Real> Bound<'a, T> {
     pub fn pull_back(&self, step: &Step, derivatives: &[f64], gradient: &mut [f64]) {
         // What comes after the last rotation commutes with the measurement: its derivatives are
         // rounding errors.
-        if !matches!(step, Step::Phase(phase) if phase.silent) {
-            step.turns().zip(derivatives).for_each(|(turn, d)| turn.pull_back(*d, gradient));
+        if !matches!(step, Step::Phase(terms) if terms.silent()) {
+            step.turns().iter().zip(derivatives).for_each(|(turn, d)| turn.pull_back(*d, gradient));
         }
     }
 }

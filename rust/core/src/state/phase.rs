@@ -7,12 +7,14 @@
 //! angles from tile to tile.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use num_complex::Complex64;
 
 use super::real::{Real, fma};
-use crate::circuit::PhasePolynomial;
+use crate::circuit::{PhasePolynomial, Turn};
 use crate::simd::{MOST_LANES, kernel, one_turn_at_a_time};
+use crate::trigonometry::Angles;
 
 /// log2 of a table's length: with its sums it is to stay in the first-level cache, and to be filled
 /// in less time than it saves.
@@ -20,23 +22,66 @@ pub fn table_bits(tile_qubits: usize) -> usize {
     tile_qubits.min(tile_qubits / 2 + 2).min(9)
 }
 
-/// An angle, the place of its bit, and where its derivative goes.
-type Single = (usize, f64, usize);
-/// An angle, the places of its two bits, the lower one first, and where its derivative goes.
-type Pair = (usize, usize, f64, usize);
-
-/// A phase polynomial over places, at given parameters.
-pub struct Phases<T> {
+/// A phase polynomial over places, as tables are made of it. An angle goes by its number: single bits'
+/// first, then pairs', the order of the derivatives, too.
+#[derive(Debug)]
+pub struct Terms {
     tile_qubits: usize,
     low_bits: usize,
-    n_angles: usize,
-    singles: Vec<Single>,
+    silent: bool,
+    turns: Vec<Turn>,
+    /// The place of a bit, and the number of its angle.
+    singles: Vec<(usize, usize)>,
     /// Pairs inside a tile or outside it.
     pairs: Vec<Pair>,
     /// Pairs of a place in the tile and one outside.
     crossing: Vec<Pair>,
     /// Places of rows that pairs join to low ones.
     selectors: Vec<usize>,
+}
+
+/// The places of two bits, the lower one first, and the number of their angle.
+type Pair = (usize, usize, usize);
+
+impl Terms {
+    /// A polynomial over qubits, whose places are given.
+    pub fn new(
+        polynomial: &PhasePolynomial,
+        place: impl Fn(usize) -> usize,
+        tile_qubits: usize,
+    ) -> Self {
+        let PhasePolynomial { linear, pairs, silent } = polynomial;
+        let turns = linear.iter().map(|x| &x.1).chain(pairs.iter().map(|x| &x.1)).cloned();
+        let singles = linear.iter().enumerate().map(|(i, (q, _))| (place(*q), i)).collect();
+        let pairs = pairs.iter().zip(linear.len()..).map(|(((q, r), _), i)| {
+            let (q, r) = (place(*q), place(*r));
+            (q.min(r), q.max(r), i)
+        });
+        let (crossing, pairs): (Vec<Pair>, Vec<Pair>) =
+            pairs.partition(|p| p.0 < tile_qubits && p.1 >= tile_qubits);
+        let low_bits = table_bits(tile_qubits);
+        let joined = |r: &usize| pairs.iter().any(|p| p.0 < low_bits && p.1 == *r);
+        let selectors = (low_bits..tile_qubits).filter(joined).collect();
+        let (turns, silent) = (turns.collect(), *silent);
+        Self { tile_qubits, low_bits, silent, turns, singles, pairs, crossing, selectors }
+    }
+
+    /// The angles.
+    pub fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// Whether no probability depends on it.
+    pub fn silent(&self) -> bool {
+        self.silent
+    }
+}
+
+/// A phase polynomial over places, at given parameters.
+pub struct Phases<T> {
+    terms: Arc<Terms>,
+    /// The phase of each angle.
+    turns: Vec<Complex64>,
     tables: Tables<T>,
 }
 
@@ -59,35 +104,25 @@ impl<T: Real> Tables<T> {
 }
 
 impl<T: Real> Phases<T> {
-    /// Evaluates a polynomial whose qubits are places.
-    pub fn new(polynomial: &PhasePolynomial, params: &[f64], tile_qubits: usize) -> Self {
-        let singles = polynomial.linear.iter().enumerate();
-        let singles = singles.map(|(i, (q, turn))| (*q, turn.at(params), i)).collect();
-        let pairs = polynomial.pairs.iter().zip(polynomial.linear.len()..);
-        let (crossing, pairs): (Vec<Pair>, Vec<Pair>) = pairs
-            .map(|(((q, r), turn), i)| (*q, *r, turn.at(params), i))
-            .partition(|p| p.0 < tile_qubits && p.1 >= tile_qubits);
-        let low_bits = table_bits(tile_qubits);
-        let joined = |r: &usize| pairs.iter().any(|p| p.0 < low_bits && p.1 == *r);
-        let selectors: Vec<usize> = (low_bits..tile_qubits).filter(joined).collect();
-        let n_angles = polynomial.linear.len() + polynomial.pairs.len();
-        let tables = Tables::new(low_bits + selectors.len(), tile_qubits - low_bits);
-        let mut phases =
-            Self { tile_qubits, low_bits, n_angles, singles, pairs, crossing, selectors, tables };
-        let mut tables = std::mem::take(&mut phases.tables);
+    /// A polynomial at given angles.
+    pub fn new(terms: &Arc<Terms>, angles: Angles<'_>) -> Self {
+        let turns = angles.iter().map(|[_, sin, cos]| Complex64::new(cos, sin)).collect();
+        let Terms { tile_qubits, low_bits, selectors, .. } = &**terms;
+        let mut tables = Tables::new(low_bits + selectors.len(), tile_qubits - low_bits);
+        let mut phases = Self { terms: terms.clone(), turns, tables: Tables::default() };
         phases.fill(&mut tables, 0);
         phases.tables = tables;
         phases
     }
 
-    /// Number of angles, and of derivatives: single bits' first, then pairs'.
+    /// Number of angles, and of derivatives.
     pub fn n_angles(&self) -> usize {
-        self.n_angles
+        self.turns.len()
     }
 
     /// log2 of a table's length.
     pub fn low_bits(&self) -> usize {
-        self.low_bits
+        self.terms.low_bits
     }
 
     /// The phases of tile number `tile`.
@@ -99,7 +134,7 @@ impl<T: Real> Phases<T> {
 
     /// The tables of a tile where they differ from tile to tile.
     fn tables_of(&self, tile: usize) -> Option<Tables<T>> {
-        (!self.crossing.is_empty()).then(|| {
+        (!self.terms.crossing.is_empty()).then(|| {
             let mut tables = self.tables.clone();
             self.fill(&mut tables, tile);
             tables
@@ -108,58 +143,56 @@ impl<T: Real> Phases<T> {
 
     /// Where a row's table starts.
     fn table(&self, row: usize) -> usize {
-        let selectors = self.selectors.iter().enumerate();
-        let number = selectors.fold(0, |n, (i, q)| n | (row >> (q - self.low_bits) & 1) << i);
-        number << self.low_bits
+        let Terms { low_bits, selectors, .. } = &*self.terms;
+        let selectors = selectors.iter().enumerate();
+        selectors.fold(0, |n, (i, q)| n | (row >> (q - low_bits) & 1) << i) << low_bits
     }
 
     /// The factor of the places outside a tile.
     fn outside(&self, tile: usize) -> Complex64 {
-        let set = |q: usize| q >= self.tile_qubits && tile >> (q - self.tile_qubits) & 1 == 1;
-        let singles = self.singles.iter().filter(|s| set(s.0)).map(|s| s.1);
-        let pairs = self.pairs.iter().filter(|p| set(p.0) && set(p.1)).map(|p| p.2);
-        turned(singles.chain(pairs).sum())
+        let Terms { tile_qubits, singles, pairs, .. } = &*self.terms;
+        let set = |q: usize| q >= *tile_qubits && tile >> (q - tile_qubits) & 1 == 1;
+        let singles = singles.iter().filter(|s| set(s.0)).map(|s| s.1);
+        let pairs = pairs.iter().filter(|p| set(p.0) && set(p.1)).map(|p| p.2);
+        singles.chain(pairs).map(|i| self.turns[i]).product()
     }
 
     fn fill(&self, tables: &mut Tables<T>, tile: usize) {
-        let mut angles = vec![0.0; self.tile_qubits];
-        let inside = self.singles.iter().filter(|s| s.0 < self.tile_qubits);
-        inside.for_each(|s| angles[s.0] += s.1);
-        let crossing = self.crossing.iter().filter(|p| tile >> (p.1 - self.tile_qubits) & 1 == 1);
-        crossing.for_each(|p| angles[p.0] += p.2);
+        let Terms { tile_qubits, low_bits, singles, pairs, crossing, selectors, .. } = &*self.terms;
+        let (m, low_bits) = (*tile_qubits, *low_bits);
+        let mut bits = vec![Complex64::ONE; m];
+        singles.iter().filter(|s| s.0 < m).for_each(|s| bits[s.0] *= self.turns[s.1]);
+        let crossing = crossing.iter().filter(|p| tile >> (p.1 - m) & 1 == 1);
+        crossing.for_each(|p| bits[p.0] *= self.turns[p.2]);
 
-        let (low, rows) = angles.split_at(self.low_bits);
-        let above = |p: &&Pair| p.0 >= self.low_bits && p.1 < self.tile_qubits;
-        let pairs: Vec<_> = self.pairs.iter().filter(above).map(|p| (p, turned(p.2))).collect();
+        // The factors of rows by doubling: of a pair, the higher bit is the one being added.
         tables.rows[0] = Complex64::ONE;
-        for (i, angle) in rows.iter().enumerate() {
-            let turn = turned(*angle);
+        for (i, turn) in bits.drain(low_bits..).enumerate() {
             let (zeros, ones) = tables.rows[..2 << i].split_at_mut(1 << i);
-            for (row, (one, zero)) in ones.iter_mut().zip(zeros).enumerate() {
-                // Of a pair, the higher bit is the one being added.
-                let joined = pairs.iter().filter(|(p, _)| p.1 == i + self.low_bits);
-                let set = joined.filter(|(p, _)| row >> (p.0 - self.low_bits) & 1 == 1);
-                *one = set.fold(*zero * turn, |product, (_, turn)| product * turn);
+            ones.iter_mut().zip(zeros).for_each(|(one, zero)| *one = *zero * turn);
+            for (q, _, angle) in pairs.iter().filter(|p| p.0 >= low_bits && p.1 == low_bits + i) {
+                let set =
+                    ones.iter_mut().enumerate().filter(|(row, _)| row >> (q - low_bits) & 1 == 1);
+                set.for_each(|(_, one)| *one *= self.turns[*angle]);
             }
         }
-
-        // A selector is one more bit of the tables' number of an entry, that only pairs turn.
-        let mut angles = low.to_vec();
-        angles.resize(self.low_bits + self.selectors.len(), 0.0);
+        // A selector is one more bit of the number of a table's entry, that only pairs turn.
+        bits.resize(low_bits + selectors.len(), Complex64::ONE);
         let bit_of = |r: usize| {
-            let selector = self.selectors.iter().position(|s| *s == r);
-            if r < self.low_bits { Some(r) } else { selector.map(|i| self.low_bits + i) }
+            let selector = selectors.iter().position(|s| *s == r);
+            if r < low_bits { Some(r) } else { selector.map(|i| low_bits + i) }
         };
-        let low_pairs = self.pairs.iter().filter(|p| p.0 < self.low_bits);
+        let low_pairs = pairs.iter().filter(|p| p.0 < low_bits);
         let pairs: Vec<_> =
-            low_pairs.filter_map(|p| bit_of(p.1).map(|bit| (p.0, bit, turned(p.2)))).collect();
-        fill_table(&mut tables.re, &mut tables.im, &angles, &pairs);
+            low_pairs.filter_map(|p| bit_of(p.1).map(|bit| (p.0, bit, self.turns[p.2]))).collect();
+        fill_table(&mut tables.re, &mut tables.im, &bits, &pairs);
     }
 
     /// Adds the derivatives that a tile's sums of the overlap `Im(conj(lambda) psi)` give: over rows for
     /// each entry of the tables, and over entries for each row.
     pub fn read(&self, tile: usize, by_low: Vec<f64>, by_row: Vec<f64>, derivatives: &mut [f64]) {
-        let (m, low_bits) = (self.tile_qubits, self.low_bits);
+        let Terms { tile_qubits, low_bits, singles, pairs, crossing, selectors, .. } = &*self.terms;
+        let (m, low_bits) = (*tile_qubits, *low_bits);
         let total: f64 = by_row.iter().sum();
         let outside = |q: usize| q >= m && tile >> (q - m) & 1 == 1;
         let over = |values: &[f64], mask: usize| -> f64 {
@@ -167,12 +200,12 @@ impl<T: Real> Phases<T> {
             set.map(|(_, v)| v).sum()
         };
         // Pairs inside the tile, while the sums are whole. A selector's bit follows the low ones.
-        for &(q, r, _, i) in &self.pairs {
+        for &(q, r, i) in pairs {
             let sum = match (q < low_bits, r < low_bits) {
                 _ if q >= m => f64::from(u8::from(outside(q) && outside(r))) * total,
                 (true, true) => over(&by_low, 1 << q | 1 << r),
                 (true, false) => {
-                    let selector = self.selectors.iter().position(|s| *s == r);
+                    let selector = selectors.iter().position(|s| *s == r);
                     let selector = selector.expect("every row place of such a pair selects");
                     over(&by_low, 1 << q | 1 << (low_bits + selector))
                 }
@@ -183,11 +216,11 @@ impl<T: Real> Phases<T> {
         let mut by_place = sums_by_bit(by_low);
         by_place.truncate(low_bits);
         by_place.extend(sums_by_bit(by_row));
-        for &(q, _, i) in &self.singles {
+        for &(q, i) in singles {
             let sum = if q < m { by_place[q] } else { f64::from(u8::from(outside(q))) * total };
             derivatives[i] -= 2.0 * sum;
         }
-        for &(q, _, _, i) in self.crossing.iter().filter(|p| outside(p.1)) {
+        for &(q, _, i) in crossing.iter().filter(|p| outside(p.1)) {
             derivatives[i] -= 2.0 * by_place[q];
         }
     }
@@ -225,7 +258,7 @@ impl<T: Real> RowPhases<'_, T> {
 impl<T: Real> OfTile<'_, T> {
     /// log2 of a table's, and of a row's, length.
     pub fn low_bits(&self) -> usize {
-        self.phases.low_bits
+        self.phases.terms.low_bits
     }
 
     /// How many rows the tile has.
@@ -243,7 +276,7 @@ impl<T: Real> OfTile<'_, T> {
     pub fn row(&self, row: usize, times: f64) -> RowPhases<'_, T> {
         let factor = self.tables.rows[row] * self.outside * times;
         let start = self.phases.table(row);
-        let table = start..start + (1 << self.phases.low_bits);
+        let table = start..start + (1 << self.phases.terms.low_bits);
         RowPhases {
             start,
             re: &self.tables.re[table.clone()],
@@ -257,17 +290,17 @@ impl<T: Real> OfTile<'_, T> {
 fn fill_table<T: Real>(
     re: &mut [T],
     im: &mut [T],
-    angles: &[f64],
+    bits: &[Complex64],
     pairs: &[(usize, usize, Complex64)],
 ) {
     (re[0], im[0]) = (T::ONE, T::ZERO);
-    for (q, angle) in angles.iter().enumerate() {
+    for (q, turn) in bits.iter().enumerate() {
         let (re, new_re) = re[..2 << q].split_at_mut(1 << q);
         let (im, new_im) = im[..2 << q].split_at_mut(1 << q);
         new_re.copy_from_slice(re);
         new_im.copy_from_slice(im);
-        if *angle != 0.0 {
-            turn_by(new_re, new_im, turned(*angle));
+        if *turn != Complex64::ONE {
+            turn_by(new_re, new_im, *turn);
         }
         // Bit q is the highest so far: its pairs with lower bits act on the new half alone.
         for (bit, _, turn) in pairs.iter().filter(|p| p.1 == q) {
@@ -303,12 +336,6 @@ kernel! {
         rest.iter_mut().zip(ones_rest).for_each(|(a, b)| *a += b);
         sums.iter().sum::<f64>() + ones_rest.iter().sum::<f64>()
     }
-}
-
-/// The phase of an angle: `Complex64::cis` takes sine and cosine one after the other.
-fn turned(angle: f64) -> Complex64 {
-    let (sin, cos) = angle.sin_cos();
-    Complex64::new(cos, sin)
 }
 
 kernel! {

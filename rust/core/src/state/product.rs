@@ -9,6 +9,7 @@ use super::real::{Real, fma};
 use super::tiles::Layout;
 use crate::circuit::Plan;
 use crate::simd::{kernel, one_turn_at_a_time};
+use crate::trigonometry::Angles;
 
 /// A product of real single-qubit states, for tiles of a layout. A tile is cut into rows like a
 /// table of phases: an amplitude is that of its place in the row, times the row's, times the tile's.
@@ -23,12 +24,11 @@ pub struct Product<T> {
 }
 
 impl<T: Real> Product<T> {
-    /// What the first rotations make of the starting outcome.
-    pub fn new(plan: &Plan, layout: &Layout, params: &[f64]) -> Self {
+    /// What the first rotations, by twice the angles, make of the starting outcome.
+    pub fn new(plan: &Plan, layout: &Layout, halves: Angles<'_>) -> Self {
         let basis = |q: &usize| if plan.start() >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
         let mut places: Vec<[f64; 2]> = layout.order().iter().map(basis).collect();
-        for (q, turn) in plan.product() {
-            let (sin, cos) = (turn.at(params) / 2.0).sin_cos();
+        for ((q, _), [_, sin, cos]) in plan.product().iter().zip(halves.iter()) {
             let place = &mut places[layout.place(*q)];
             let [zero, one] = *place;
             *place = [cos * zero - sin * one, sin * zero + cos * one];

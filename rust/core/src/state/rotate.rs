@@ -7,6 +7,7 @@
 //! at the end, instead of four.
 
 use super::real::Real;
+use crate::trigonometry::Angles;
 
 /// RY on one qubit.
 #[derive(Debug, Clone, Copy)]
@@ -29,16 +30,15 @@ pub struct Rotations<T> {
 }
 
 impl<T: Real> Rotations<T> {
-    /// Rotations by angles in radians.
-    pub fn new(angles: impl Iterator<Item = (usize, f64)>) -> Self {
-        let mut rotations = Self { once: Vec::new(), again: Vec::new() };
-        for (qubit, angle) in angles {
-            let (sin, cos) = (angle / 2.0).sin_cos();
+    /// Rotations of qubits by twice the angles.
+    pub fn new(qubits: &[usize], halves: Angles<'_>) -> Self {
+        let mut rotations = Self { once: Vec::with_capacity(qubits.len()), again: Vec::new() };
+        for (&qubit, [half, sin, cos]) in qubits.iter().zip(halves.iter()) {
             if cos.abs() >= T::SMALL_COS {
                 let (tan, cos) = (T::from_f64(sin / cos), T::from_f64(cos));
                 rotations.once.push(Rotation { qubit, tan, cos });
             } else {
-                let (sin, cos) = (angle / 4.0).sin_cos();
+                let (sin, cos) = (half / 2.0).sin_cos();
                 let half = Rotation { qubit, tan: T::from_f64(sin / cos), cos: T::from_f64(cos) };
                 rotations.once.push(half);
                 rotations.again.push(half);

@@ -12,6 +12,7 @@ use crate::circuit::{Circuit, LinearMap, Plan, passes};
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 use crate::parallel::{Threads, map_tasks_with};
+use crate::trigonometry::Angles;
 
 /// A plan with everything that can be worked out before the parameters are known.
 #[derive(Debug, Clone)]
@@ -96,14 +97,17 @@ impl Program {
     /// The circuit at given parameters. Phases that no later rotation can see are left out unless
     /// `all_phases`: they change amplitudes, but no probability.
     pub fn at<T: Real>(&self, params: &[f64], all_phases: bool) -> Evolution<'_, T> {
-        let mut sweeps = Vec::with_capacity(self.sweeps.len());
-        for Sweep { layout, steps } in &self.sweeps {
-            sweeps.push(Bound::all(steps, params, layout.tile_qubits(), all_phases));
-        }
+        let halves = self.plan.product().iter().map(|(_, turn)| turn.at(params) / 2.0);
+        let steps = self.sweeps.iter().flat_map(|sweep| &sweep.steps);
+        let angles: Vec<f64> = halves.chain(steps.flat_map(|s| s.evaluate(params))).collect();
+        let mut room = <[Vec<f64>; 2]>::default();
+        let mut angles = Angles::new(&angles, &mut room);
+        let of_product = angles.take(self.plan.product().len());
+        let steps = self.sweeps.iter().map(|sweep| &sweep.steps);
         Evolution {
             program: self,
-            product: Product::new(&self.plan, &self.sweeps[0].layout, params),
-            sweeps,
+            product: Product::new(&self.plan, &self.sweeps[0].layout, of_product),
+            sweeps: steps.map(|steps| Bound::all(steps, &mut angles, all_phases)).collect(),
             turned: if all_phases { self.plan.global().at(params) } else { 0.0 },
         }
     }
