@@ -1,5 +1,7 @@
 //! The one error type. A message names the argument, what was expected and what came.
 
+use crate::simd::kernel;
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -43,9 +45,14 @@ impl Error {
 
 /// Whether all numbers are finite.
 pub fn all_finite(values: &[f64]) -> bool {
-    // Without a branch a number, so that several are looked at together.
-    let are_finite = |some: &[f64]| some.iter().fold(true, |all, x| all & x.is_finite());
-    values.chunks(256).all(are_finite)
+    values.chunks(1 << 12).all(are_finite)
+}
+
+kernel! {
+    /// Without a branch a number, so that several are looked at together.
+    fn are_finite(values: &[f64]) -> bool {
+        values.iter().fold(true, |all, x| all & x.is_finite())
+    }
 }
 
 /// Checks that `values` are all finite.
