@@ -115,7 +115,7 @@ fn some_params(n: usize) -> Vec<f64> {
 }
 
 fn some_cotangent(n: usize) -> Vec<f64> {
-    (0..1 << n).map(|z| ((z * 7919 % 1009) as f64 / 500.0) - 1.0).collect()
+    (0..1usize << n).map(|z| ((z * 7919 % 1009) as f64 / 500.0) - 1.0).collect()
 }
 
 /// The derivative by the parameter-shift rule, exact as no generator has more than two eigenvalues, 1

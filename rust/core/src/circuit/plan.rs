@@ -394,6 +394,35 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn gates_in_any_order_share_few_passes() {
+        let mut circuit = Circuit::new(13, 0).unwrap();
+        let mut state = 1u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..12 * 13 {
+            let kinds = [Gate::Rx, Gate::Ry, Gate::Rz, Gate::Rzz, Gate::Cx, Gate::Cz];
+            let (gate, q) = (kinds[draw(6)], draw(13));
+            let pair = [q, (q + 1 + draw(12)) % 13];
+            let next = Angle::Param(circuit.n_params());
+            let angle = gate.spec().generator.map(|_| next);
+            circuit.push(gate, &pair[..gate.spec().n_qubits], angle).unwrap();
+        }
+        // A pass goes from a permutation to rotations to phases: where that order ends is the next.
+        let place = |stage: &Stage| match stage {
+            Stage::Permute(_) => 1,
+            Stage::Rotate(_) => 2,
+            Stage::Phase(_) => 3,
+        };
+        let plan = Plan::new(&circuit).unwrap();
+        let places: Vec<_> = plan.stages().iter().map(place).collect();
+        let n_passes = 1 + places.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+        let n_rotations = places.iter().filter(|place| **place == 2).count();
+        assert!(n_passes <= n_rotations + 1, "{n_passes} passes, {n_rotations} with rotations");
+    }
+
+    #[test]
     fn gates_before_the_first_rotation_cost_nothing() {
         let mut circuit = Circuit::new(3, 0).unwrap();
         circuit.push(Gate::X, &[0], None).unwrap();
