@@ -178,29 +178,39 @@ enum Kind {
 /// fewer passes over a state, and a pass runs a permutation, rotations and phases, in this order.
 pub(super) fn merged(pieces: &[Stage]) -> Vec<Stage> {
     let supports: Vec<Support> = pieces.iter().map(Stage::support).collect();
-    let mut left: Vec<usize> = (0..pieces.len()).collect();
+    let all = supports.iter().fold(0, |all, support| all | support.read);
+    // From the last to the first: a turn only touches those at the end.
+    let mut left: Vec<usize> = (0..pieces.len()).rev().collect();
     let mut stages = Vec::new();
     for kind in [Kind::Phase, Kind::Permute, Kind::Rotate, Kind::SilentPhase].into_iter().cycle() {
         if left.is_empty() {
             break;
         }
+        let moves = matches!(kind, Kind::Permute | Kind::Rotate);
         let mut waiting = Support::default();
+        let mut passed = Vec::new();
         let mut stage: Option<Stage> = None;
-        left.retain(|&i| {
+        while let Some(i) = left.pop() {
             let (piece, support) = (&pieces[i], supports[i]);
-            let is_taken = piece.kind() == kind && support.commutes(waiting);
-            if is_taken {
+            if piece.kind() == kind && support.commutes(waiting) {
                 match &mut stage {
                     Some(stage) => stage.absorb(piece.clone()),
                     None => stage = Some(piece.clone()),
                 }
-            } else if piece.kind() != kind || kind == Kind::Permute {
-                // Rotations all turn about one axis and phases are all diagonal: each kind commutes
-                // with itself.
+                continue;
+            }
+            passed.push(i);
+            // Rotations all turn about one axis and phases are all diagonal: each kind commutes with
+            // itself.
+            if piece.kind() != kind || kind == Kind::Permute {
                 waiting = waiting.with(support);
             }
-            !is_taken
-        });
+            // Everything else has to wait for one of these.
+            if waiting.moved == all || (moves && waiting.read == all) {
+                break;
+            }
+        }
+        left.extend(passed.into_iter().rev());
         stages.extend(stage);
     }
     stages

@@ -17,7 +17,7 @@ pub struct Problem {
     pub(super) prior: Vec<f64>,
     /// Outcomes in the order that a circuit asked for last.
     before: Mutex<Option<(LinearMap, Arc<Outcomes>)>>,
-    /// The tables that a product circuit asked for last.
+    /// The tables that a circuit asked for last.
     tables: Mutex<Option<Arc<Tables>>>,
 }
 
@@ -86,7 +86,7 @@ impl Problem {
         Ok(slot.insert((relabelling.clone(), Arc::new(outcomes))).1.clone())
     }
 
-    /// The tables in a product circuit's order: a training asks for the same ones at every step.
+    /// All that samples and products ask for, in the same order.
     pub(super) fn tables(
         &self,
         relabelling: &LinearMap,

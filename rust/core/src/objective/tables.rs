@@ -1,4 +1,4 @@
-//! A problem in the order of outcomes before a product circuit relabels them, made once.
+//! A problem in the order of outcomes before a circuit's last relabelling, made once.
 
 use super::{Divergence, Problem};
 use crate::circuit::LinearMap;
