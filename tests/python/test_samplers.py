@@ -149,6 +149,28 @@ def test_a_device_has_its_noise_layout_and_gates():
     assert 3 < sampler.seconds(compiled, 4000) < 3.1
 
 
+def test_fixed_angles_of_rzz_are_those_that_a_device_takes():
+    # Entangling by RZZ alone, the compiler makes angles of -pi/2.
+    fractional = AerSimulator(basis_gates=["rzz", "rz", "sx", "x"])
+    circuit, params = _case()
+    sampler = IBMRuntimeSampler(fractional)
+    gates = sampler.compiled(circuit).circuit.get_instructions("rzz")
+    angles = [gate.params[0] for gate in gates if not gate.operation.is_parameterized()]
+    assert angles
+    assert all(0 <= angle <= np.pi / 2 + 1e-10 for angle in angles)
+    bits = sampler.sample(circuit, params[:1], SHOTS, _streams(1))[0]
+    q = circuit.simulate(params[0]).probabilities()
+    found = np.bincount(_samples.outcomes(bits), minlength=16) / SHOTS
+    assert (abs(found - q) <= 5 * np.sqrt(q * (1 - q) / SHOTS) + 1e-3).all()
+
+
+def test_aer_without_noise_has_the_gates_of_a_device():
+    # With a choice of entangling gates the compiler takes other ones in each process.
+    circuit, _ = _case()
+    gates = set(IBMRuntimeSampler("aer").compiled(circuit).circuit.count_ops())
+    assert gates <= {"cz", "id", "rz", "sx", "x", "barrier", "measure"}
+
+
 def test_idle_qubits_are_decoupled():
     circuit = qh.ansatz.hardware_efficient(3, 2)
     sampler = IBMRuntimeSampler("fake_manila", dynamical_decoupling="XY4")
@@ -159,7 +181,8 @@ def _twirl_fractional_gates():
     circuit = qh.Circuit(2)
     circuit.rzz(0, 1)
     circuit.rx(0)
-    IBMRuntimeSampler("aer", twirling=True).sample(circuit, np.ones((1, 2)), 10, _streams(1))
+    sampler = IBMRuntimeSampler(AerSimulator(), twirling=True)
+    sampler.sample(circuit, np.ones((1, 2)), 10, _streams(1))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ _HOW = (
     "QiskitRuntimeService.save_account; docs/hardware.md says how"
 )
 
+# Of a device. All that Aer knows would give the compiler a choice of entangling gates, which it
+# makes otherwise in each process.
+_GATES = ["cz", "id", "rz", "sx", "x"]
+
 
 class Service(ABC):
     """Where jobs are run and looked up."""
@@ -55,7 +59,7 @@ class LocalService(Service):
     def backend(self, name: str) -> BackendV2:
         """``aer``, or one of the fake backends, which have a real device's noise."""
         if name == "aer":
-            return _extras.module("qiskit_aer", "ibm").AerSimulator()
+            return _extras.module("qiskit_aer", "ibm").AerSimulator(basis_gates=_GATES)
         fakes = vars(_extras.module("qiskit_ibm_runtime.fake_provider", "ibm")).values()
         known = {
             fake.backend_name: fake

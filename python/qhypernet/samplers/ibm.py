@@ -194,6 +194,9 @@ class IBMRuntimeSampler(JobSampler):
             seed_transpiler=self.transpiler_seed,
             initial_layout=None if self._layout is None else list(self._layout),
         )
+        # The client takes fixed angles of RZZ from 0 to pi/2 only, and the compiler makes others.
+        basis = _extras.module("qiskit_ibm_runtime.transpiler.passes.basis", "ibm")
+        manager.post_optimization = transpiler.PassManager([basis.FoldRzzAngle()])
         return Compiled(manager.run(measured(circuit.to_qiskit())))
 
     def _mode(self) -> Any:
