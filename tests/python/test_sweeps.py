@@ -168,6 +168,17 @@ def test_killed_at_any_time_and_begun_again(
     assert files(qh.read_sweep("o")) == files(slow)
 
 
+def test_workers_leave_ctrl_c_to_the_process_that_ends_them() -> None:
+    qh.sweep(QUICK, "s", jobs=2)
+    children = psutil.Process().children(recursive=True)
+    workers = [child for child in children if any("Loky" in word for word in child.cmdline())]
+    assert len(workers) >= 2
+    for worker in workers:
+        worker.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(workers, timeout=1)
+    assert set(alive) == set(workers)
+
+
 def test_ctrl_c_says_how_far_it_came(slow: Sweep) -> None:
     write_toml(Path("s.toml"), SLOW)
     for jobs in ("1", "2"):

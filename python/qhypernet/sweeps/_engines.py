@@ -7,6 +7,7 @@ nothing along but the units that it was working on, and these are done again.
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,12 @@ def local(units: Sequence[Unit], workplace: Workplace, jobs: int) -> Iterator[Ou
     while left:
         before = len(left)
         try:
-            pool = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
+            pool = joblib.Parallel(
+                n_jobs=jobs,
+                backend="loky",
+                return_as="generator_unordered",
+                initializer=_leave_interrupts,
+            )
             task = joblib.delayed(work)
             for outcome in pool(task(unit, workplace) for unit in list(left.values())):
                 del left[outcome.name]
@@ -71,6 +77,12 @@ def local(units: Sequence[Unit], workplace: Workplace, jobs: int) -> Iterator[Ou
                     f"sweep: workers were killed {attempts} times in a row and nothing got done; "
                     "if memory is short, take fewer --jobs"
                 ) from None
+
+
+def _leave_interrupts() -> None:
+    """Leaves Ctrl-C, which a terminal sends to its workers too, to the process that ends them: one
+    between two units would say so in a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def on_dask(
