@@ -195,21 +195,17 @@ impl<T: Real> Phases<T> {
         let (m, low_bits) = (*tile_qubits, *low_bits);
         let total: f64 = by_row.iter().sum();
         let outside = |q: usize| q >= m && tile >> (q - m) & 1 == 1;
-        let over = |values: &[f64], mask: usize| -> f64 {
-            let set = values.iter().enumerate().filter(|(i, _)| i & mask == mask);
-            set.map(|(_, v)| v).sum()
-        };
         // Pairs inside the tile, while the sums are whole. A selector's bit follows the low ones.
         for &(q, r, i) in pairs {
             let sum = match (q < low_bits, r < low_bits) {
                 _ if q >= m => f64::from(u8::from(outside(q) && outside(r))) * total,
-                (true, true) => over(&by_low, 1 << q | 1 << r),
+                (true, true) => sum_where(&by_low, 1 << q | 1 << r),
                 (true, false) => {
                     let selector = selectors.iter().position(|s| *s == r);
                     let selector = selector.expect("every row place of such a pair selects");
-                    over(&by_low, 1 << q | 1 << (low_bits + selector))
+                    sum_where(&by_low, 1 << q | 1 << (low_bits + selector))
                 }
-                _ => over(&by_row, 1 << (q - low_bits) | 1 << (r - low_bits)),
+                _ => sum_where(&by_row, 1 << (q - low_bits) | 1 << (r - low_bits)),
             };
             derivatives[i] -= 2.0 * sum;
         }
@@ -335,6 +331,26 @@ kernel! {
         }
         rest.iter_mut().zip(ones_rest).for_each(|(a, b)| *a += b);
         sums.iter().sum::<f64>() + ones_rest.iter().sum::<f64>()
+    }
+}
+
+kernel! {
+    /// The sum over the positions that have all bits of a mask.
+    fn sum_where(values: &[f64], mask: usize) -> f64 {
+        const WIDTH: usize = 32;
+        let (chunks, rest) = values.as_chunks::<WIDTH>();
+        let mut sums = [0.0; WIDTH];
+        // From one number of a chunk to the next that has all bits.
+        let mut number = mask / WIDTH;
+        while let Some(chunk) = chunks.get(number) {
+            one_turn_at_a_time();
+            for k in 0..WIDTH {
+                sums[k] += chunk[k];
+            }
+            number = (number + 1) | (mask / WIDTH);
+        }
+        let lanes = if rest.is_empty() { &sums } else { rest };
+        lanes.iter().enumerate().filter(|(i, _)| i & mask == mask % WIDTH).map(|(_, x)| x).sum()
     }
 }
 
