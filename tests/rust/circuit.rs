@@ -433,15 +433,17 @@ proptest! {
 }
 
 /// Sizes on both sides of where states are run side by side, with every qubit turned, linear phases and
-/// pairs of bits, near and far entanglers, and angles at which tangents have no bound.
+/// pairs of bits, near and far entanglers, and angles at which tangents have no bound; and one layer,
+/// which leaves a product, with more starts than are taken at once.
 #[test]
 fn objectives_of_layers_are_right_at_every_size() {
+    let entanglers = [gate::Gate::Cx, gate::Gate::Cz, gate::Gate::Rzz];
     for n in 1..=11 {
-        for entangler in [gate::Gate::Cx, gate::Gate::Cz, gate::Gate::Rzz] {
+        for (entangler, n_layers) in entanglers.into_iter().flat_map(|e| [(e, 1), (e, 3)]) {
             let mut circuit = Circuit::new(n, 0).unwrap();
             circuit.push(gate::Gate::X, &[n / 2], None).unwrap();
             let next = |circuit: &Circuit| Some(Angle::Param(circuit.n_params()));
-            for layer in 0..3 {
+            for layer in 0..n_layers {
                 for q in (0..n).filter(|q| layer != 1 || q % 3 != 1) {
                     circuit.push(gate::Gate::Ry, &[q], next(&circuit)).unwrap();
                     circuit.push(gate::Gate::Rz, &[q], next(&circuit)).unwrap();
@@ -454,7 +456,8 @@ fn objectives_of_layers_are_right_at_every_size() {
                     }
                 }
             }
-            let mut params = some_params(5 * circuit.n_params());
+            let n_starts = if n_layers == 1 { 11 } else { 5 };
+            let mut params = some_params(n_starts * circuit.n_params());
             let near = [PI, -PI, PI + 1e-9, 3.0 * PI - 1e-5];
             let second = params[circuit.n_params()..].iter_mut().take(circuit.n_params());
             second.enumerate().for_each(|(i, x)| *x = near[i * 3 % near.len()]);

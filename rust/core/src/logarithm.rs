@@ -45,13 +45,28 @@ pub fn ln_1p<const FMA: bool>(x: f64) -> f64 {
     ln::<FMA>(sum) + (x - (sum - 1.0)) / sum
 }
 
+/// ln q - p, and 0 where q is 0 or so small that q log q is as good as 0.
+#[inline(always)]
+fn ratio<const FMA: bool>(q: f64, p: f64) -> f64 {
+    let normal = q >= f64::MIN_POSITIVE;
+    let ratio = ln::<FMA>(if normal { q } else { 1.0 }) - p;
+    if normal { ratio } else { 0.0 }
+}
+
 kernel! {
-    /// Writes ln q - log_prior, and 0 where q is 0 or so small that q log q is as good as 0.
+    /// Writes ln q, and 0 where q is 0 or so small that q log q is as good as 0.
+    pub fn logarithms(q: &[f64], out: &mut [f64]) {
+        for (o, q) in out.iter_mut().zip(q) {
+            *o = ratio::<FMA>(*q, 0.0);
+        }
+    }
+}
+
+kernel! {
+    /// Writes ln q - log_prior, and 0 in the same places.
     pub fn log_ratio(q: &[f64], log_prior: &[f64], out: &mut [f64]) {
         for ((o, q), p) in out.iter_mut().zip(q).zip(log_prior) {
-            let normal = *q >= f64::MIN_POSITIVE;
-            let ratio = ln::<FMA>(if normal { *q } else { 1.0 }) - p;
-            *o = if normal { ratio } else { 0.0 };
+            *o = ratio::<FMA>(*q, *p);
         }
     }
 }
@@ -90,11 +105,16 @@ mod tests {
     fn outcomes_that_cannot_happen_count_nothing() {
         let q = [0.0, 0.25, 0.75, 1e-310, 0.0];
         let log_prior = [-1.0; 5];
+        let mut logarithms = [9.0; 5];
+        super::logarithms(&q, &mut logarithms);
         let mut out = [9.0; 5];
         log_ratio(&q, &log_prior, &mut out);
         let expected = [0.0, 0.25f64.ln() + 1.0, 0.75f64.ln() + 1.0, 0.0, 0.0];
         for (o, e) in out.iter().zip(expected) {
             assert!((o - e).abs() < 1e-15);
+        }
+        for (l, e) in logarithms.iter().zip([0.0, 0.25f64.ln(), 0.75f64.ln(), 0.0, 0.0]) {
+            assert!((l - e).abs() < 1e-15);
         }
     }
 }

@@ -55,6 +55,12 @@ kernel! {
     }
 }
 
+kernel! {
+    fn are_small(angles: &[f64]) -> bool {
+        angles.iter().fold(true, |all, x| all & (x.abs() <= LARGEST))
+    }
+}
+
 /// Angles, and their sines and cosines.
 #[derive(Clone, Copy)]
 pub struct Angles<'a> {
@@ -93,8 +99,10 @@ impl<'a> Angles<'a> {
 /// Writes the sine and the cosine of each angle.
 pub fn sin_cos(angles: &[f64], sines: &mut [f64], cosines: &mut [f64]) {
     of_small(angles, sines, cosines);
-    for (i, x) in angles.iter().enumerate().filter(|(_, x)| x.abs() > LARGEST) {
-        (sines[i], cosines[i]) = x.sin_cos();
+    if !are_small(angles) {
+        for (i, x) in angles.iter().enumerate().filter(|(_, x)| x.abs() > LARGEST) {
+            (sines[i], cosines[i]) = x.sin_cos();
+        }
     }
 }
 

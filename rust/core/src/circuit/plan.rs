@@ -44,13 +44,42 @@ impl Turn {
 
     /// The angle at the given parameters.
     pub fn at(&self, params: &[f64]) -> f64 {
-        self.terms.iter().fold(self.fixed, |sum, &(i, factor)| sum + factor * params[i])
+        let [angle] = self.at_each([params]);
+        angle
+    }
+
+    /// The angle at several rows of parameters.
+    #[inline(always)]
+    pub fn at_each<const K: usize>(&self, rows: [&[f64]; K]) -> [f64; K] {
+        let mut angles = [self.fixed; K];
+        for &(i, factor) in &self.terms {
+            for k in 0..K {
+                angles[k] += factor * rows[k][i];
+            }
+        }
+        angles
     }
 
     /// Adds this angle's share of a derivative to the parameters' gradient.
     pub fn pull_back(&self, derivative: f64, gradient: &mut [f64]) {
+        self.pull_back_each([derivative], gradient, gradient.len());
+    }
+
+    /// The same for several derivatives and a gradient of `n_params` for each, one after the other;
+    /// derivatives beyond the last gradient are left out.
+    #[inline(always)]
+    pub fn pull_back_each<const K: usize>(
+        &self,
+        derivatives: [f64; K],
+        gradients: &mut [f64],
+        n_params: usize,
+    ) {
         for &(i, factor) in &self.terms {
-            gradient[i] += factor * derivative;
+            for k in 0..K {
+                if let Some(sum) = gradients.get_mut(k * n_params + i) {
+                    *sum += factor * derivatives[k];
+                }
+            }
         }
     }
 }

@@ -5,10 +5,10 @@ use super::product::Product;
 use super::tables::{Function, Tables, Terms};
 use super::{Evaluations, Objective, Problem};
 use crate::Result;
-use crate::logarithm::log_ratio;
+use crate::logarithm::logarithms;
 use crate::parallel::{Threads, map_batch};
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::Program;
+use crate::state::{Program, fma};
 
 /// Rows times outcomes that are done before another thread has woken up.
 const MAX_SHORT: usize = 1 << 16;
@@ -29,16 +29,29 @@ pub fn exact_product(
 ) -> Result<Evaluations> {
     let tables = problem.tables(product.relabelling, &objective.divergence)?;
     let n_params = program.plan().n_params();
-    let groups: Vec<&[f64]> = params.chunks(LANES * n_params).collect();
+    let asked = Asked { product, tables: &tables, weight: objective.weight, n_params };
+    let groups = params.chunks(LANES * n_params);
     let room = || Room::new(product.n_qubits());
-    let group = |room: &mut Room, i: usize, threads| {
-        evaluate(product, &tables, objective.weight, groups[i], n_params, room, threads)
-    };
     if is_short(program, params) {
-        let mut room = room();
-        return Ok((0..groups.len()).map(|i| group(&mut room, i, Threads::One)).collect());
+        let (mut room, mut found) = (room(), Evaluations::default());
+        groups.for_each(|params| asked.evaluate(params, &mut room, Threads::One, &mut found));
+        return Ok(found);
     }
-    Ok(map_batch(groups.len(), program.is_small(), room, group).into_iter().collect())
+    let groups: Vec<&[f64]> = groups.collect();
+    let parts = map_batch(groups.len(), program.is_small(), room, |room, i, threads| {
+        let mut found = Evaluations::default();
+        asked.evaluate(groups[i], room, threads, &mut found);
+        found
+    });
+    Ok(parts.into_iter().collect())
+}
+
+/// What is to be evaluated at each row of parameters.
+struct Asked<'a> {
+    product: &'a Product<'a>,
+    tables: &'a Tables,
+    weight: f64,
+    n_params: usize,
 }
 
 /// Where groups of rows are evaluated, one after the other.
@@ -46,6 +59,8 @@ struct Room {
     /// Of 0 and 1, of each qubit.
     amplitudes: Vec<[Lanes; 2]>,
     bits: Vec<Bit>,
+    /// Of each bit's probabilities of 0 and 1, and those.
+    logarithms: [Vec<Lanes>; 2],
     cost: Term,
     divergence: Term,
     contraction: contraction::Room,
@@ -57,6 +72,7 @@ impl Room {
         Self {
             amplitudes: vec![none; n_qubits],
             bits: vec![Bit { factors: none, slopes: none }; n_qubits],
+            logarithms: [vec![none[0]; 2 * n_qubits], vec![none[0]; 2 * n_qubits]],
             cost: Term::zero(n_qubits),
             divergence: Term::zero(n_qubits),
             contraction: contraction::Room::new(n_qubits),
@@ -81,9 +97,8 @@ impl Term {
     }
 
     fn add(&mut self, factor: f64, of: &Contraction) {
-        let add = |sum: &mut Lanes, x: &Lanes| (0..LANES).for_each(|k| sum[k] += factor * x[k]);
-        add(&mut self.value, &of.value);
-        self.slopes.iter_mut().zip(&of.slopes).for_each(|(sum, x)| add(sum, x));
+        add_scaled(std::slice::from_ref(&of.value), factor, std::slice::from_mut(&mut self.value));
+        add_scaled(&of.slopes, factor, &mut self.slopes);
     }
 
     /// Adds `factor` times the expectation of a function.
@@ -102,47 +117,43 @@ impl Term {
     }
 }
 
-/// At most [`LANES`] rows of parameters, side by side.
-fn evaluate(
-    product: &Product<'_>,
-    tables: &Tables,
-    weight: f64,
-    params: &[f64],
-    n_params: usize,
-    room: &mut Room,
-    threads: Threads,
-) -> Evaluations {
-    let Room { amplitudes, bits, cost, divergence, contraction } = room;
-    let n_rows = params.len() / n_params;
-    // Lanes to spare repeat the last row.
-    let row = |k: usize| &params[k.min(n_rows - 1) * n_params..][..n_params];
-    product.amplitudes(std::array::from_fn(row), amplitudes);
-    set_bits(amplitudes, bits);
-    cost.clear();
-    cost.add_mean(1.0, &tables.cost, bits, contraction, threads);
-    divergence.clear();
-    match &tables.terms {
-        Terms::None => {}
-        Terms::Kl { minus_log_prior } => {
-            add_minus_entropy(divergence, bits);
-            divergence.add_mean(1.0, minus_log_prior, bits, contraction, threads);
+impl Asked<'_> {
+    /// Adds the evaluations at up to [`LANES`] rows of parameters, which are worked on side by side.
+    fn evaluate(&self, params: &[f64], room: &mut Room, threads: Threads, found: &mut Evaluations) {
+        let Self { product, tables, weight, n_params } = *self;
+        let Room { amplitudes, bits, logarithms, cost, divergence, contraction } = room;
+        let n_rows = params.len() / n_params;
+        // Lanes to spare repeat the last row.
+        let row = |k: usize| &params[k.min(n_rows - 1) * n_params..][..n_params];
+        product.amplitudes(std::array::from_fn(row), amplitudes);
+        set_bits(amplitudes, bits);
+        cost.clear();
+        cost.add_mean(1.0, &tables.cost, bits, contraction, threads);
+        divergence.clear();
+        match &tables.terms {
+            Terms::None => {}
+            Terms::Kl { minus_log_prior } => {
+                add_minus_entropy(divergence, bits, logarithms);
+                divergence.add_mean(1.0, minus_log_prior, bits, contraction, threads);
+            }
+            Terms::Mmd { embedding, self_similarity, eigenvalues, .. } => {
+                divergence.value = [*self_similarity; LANES];
+                divergence.add_mean(-2.0, embedding, bits, contraction, threads);
+                let parities: Vec<Bit> = bits.iter().map(squared_parity).collect();
+                divergence.add(1.0, contract(eigenvalues, &parities, contraction, threads));
+            }
         }
-        Terms::Mmd { embedding, self_similarity, eigenvalues, .. } => {
-            divergence.value = [*self_similarity; LANES];
-            divergence.add_mean(-2.0, embedding, bits, contraction, threads);
-            let parities: Vec<Bit> = bits.iter().map(squared_parity).collect();
-            divergence.add(1.0, contract(eigenvalues, &parities, contraction, threads));
-        }
-    }
 
-    let mut gradient = vec![0.0; params.len()];
-    let slopes = |q: usize| -> Lanes {
-        std::array::from_fn(|k| cost.slopes[q][k] + weight * divergence.slopes[q][k])
-    };
-    product.pull_back(slopes, n_params, &mut gradient);
-    let regularizer = divergence.value.map(|value| weight * value);
-    let [expected_cost, regularizer] = [cost.value, regularizer].map(|x| x[..n_rows].to_vec());
-    Evaluations { expected_cost, regularizer, gradient }
+        let slopes = |q: usize| -> Lanes {
+            std::array::from_fn(|k| cost.slopes[q][k] + weight * divergence.slopes[q][k])
+        };
+        let Evaluations { expected_cost, regularizer, gradient } = found;
+        let known = gradient.len();
+        gradient.resize(known + params.len(), 0.0);
+        product.pull_back(slopes, n_params, &mut gradient[known..]);
+        expected_cost.extend_from_slice(&cost.value[..n_rows]);
+        regularizer.extend(divergence.value[..n_rows].iter().map(|value| weight * value));
+    }
 }
 
 kernel! {
@@ -165,17 +176,38 @@ fn multiply(a: &Lanes, b: &Lanes, sign: f64, out: &mut Lanes) {
     }
 }
 
+kernel! {
+    fn add_scaled(from: &[Lanes], factor: f64, out: &mut [Lanes]) {
+        for (x, y) in out.iter_mut().zip(from) {
+            one_turn_at_a_time();
+            for k in 0..LANES {
+                x[k] = fma::<f64, FMA>(factor, y[k], x[k]);
+            }
+        }
+    }
+}
+
 /// Adds the sum over bits of `sum_x P(x) ln P(x)`.
-fn add_minus_entropy(term: &mut Term, bits: &[Bit]) {
-    for (q, Bit { factors, slopes }) in bits.iter().enumerate() {
-        let mut logarithms = [[0.0; LANES]; 2];
-        let all = logarithms.as_flattened_mut();
-        log_ratio(factors.as_flattened(), &[0.0; 2 * LANES], all);
-        for k in 0..LANES {
-            for x in 0..2 {
-                term.value[k] += factors[x][k] * logarithms[x][k];
-                // d(P ln P) = (ln P + 1) dP, and the derivatives of both P cancel.
-                term.slopes[q][k] += slopes[x][k] * logarithms[x][k];
+fn add_minus_entropy(term: &mut Term, bits: &[Bit], room: &mut [Vec<Lanes>; 2]) {
+    // All bits' at once: one logarithm takes as long as several beside it.
+    let [logs, probabilities] = room;
+    for (two, bit) in probabilities.chunks_exact_mut(2).zip(bits) {
+        two.copy_from_slice(&bit.factors);
+    }
+    logarithms(probabilities.as_flattened(), logs.as_flattened_mut());
+    add_weighted(logs, bits, &mut term.value, &mut term.slopes);
+}
+
+kernel! {
+    fn add_weighted(logs: &[Lanes], bits: &[Bit], value: &mut Lanes, slopes: &mut [Lanes]) {
+        for ((two, bit), slope) in logs.chunks_exact(2).zip(bits).zip(slopes) {
+            for (log, x) in two.iter().zip(0..) {
+                one_turn_at_a_time();
+                for k in 0..LANES {
+                    value[k] = fma::<f64, FMA>(bit.factors[x][k], log[k], value[k]);
+                    // d(P ln P) = (ln P + 1) dP, and the derivatives of both P cancel.
+                    slope[k] = fma::<f64, FMA>(bit.slopes[x][k], log[k], slope[k]);
+                }
             }
         }
     }

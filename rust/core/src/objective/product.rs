@@ -9,7 +9,7 @@ use crate::state::Measured;
 use crate::trigonometry::sin_cos;
 
 /// Angles that are turned at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// A product circuit.
 pub struct Product<'a> {
@@ -42,9 +42,7 @@ impl<'a> Product<'a> {
         let (mut sines, mut cosines) = (halves, halves);
         for turns in self.turns.chunks(AT_ONCE) {
             for (half, (_, turn)) in halves.iter_mut().zip(turns) {
-                for (x, params) in half.iter_mut().zip(rows) {
-                    *x = turn.at(params) / 2.0;
-                }
+                *half = turn.at_each(rows).map(|angle| angle / 2.0);
             }
             let some = halves[..turns.len()].as_flattened();
             sin_cos(some, sines.as_flattened_mut(), cosines.as_flattened_mut());
@@ -71,11 +69,7 @@ impl<'a> Product<'a> {
         gradients: &mut [f64],
     ) {
         for (q, turn) in self.turns {
-            for (slope, gradient) in
-                slopes(*q).into_iter().zip(gradients.chunks_exact_mut(n_params))
-            {
-                turn.pull_back(slope, gradient);
-            }
+            turn.pull_back_each(slopes(*q), gradients, n_params);
         }
     }
 }
