@@ -153,7 +153,7 @@ impl Circuit {
             let rows = map_batch(batch, program.is_small(), room, |(psi, rooms, q), i, threads| {
                 let row = &params[i * n_params..(i + 1) * n_params];
                 program.at(row, false).run(psi, rooms, threads);
-                psi.probabilities(q, threads);
+                program.probabilities(psi, q, threads);
                 let (init, step) = streams[i];
                 let drawn = sample(q, shots, &mut generator(seed, Purpose::Settings, init, step));
                 let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));
@@ -300,7 +300,7 @@ impl State {
     }
 
     fn all_probabilities<T: Real>(&self, held: &Held<T>, out: &mut [f64]) -> Result<(), Error> {
-        self.each(held, out, |vector, out, threads| vector.probabilities(out, threads))
+        self.each(held, out, |psi, out, threads| self.program.probabilities(psi, out, threads))
     }
 
     fn all_amplitudes<'py, T: Real>(
@@ -315,7 +315,7 @@ impl State {
         self.program.check_memory::<T>("a copy of the state", batch).map_err(to_python)?;
         let array =
             filled(py, &[self.batch, self.dim()], self.is_short(), |out: &mut [Complex<T>]| {
-                self.each(held, out, |vector, out, threads| vector.amplitudes(out, threads))
+                self.each(held, out, |psi, out, threads| self.program.amplitudes(psi, out, threads))
             })?;
         Ok(array.into_any())
     }
@@ -355,7 +355,7 @@ impl State {
         let vectors = self.look(held)?;
         let room = || vec![0.0; self.dim()];
         let rows = map_batch(self.batch, self.program.is_small(), room, |q, i, threads| {
-            vectors[i].probabilities(q, threads);
+            self.program.probabilities(&vectors[i], q, threads);
             let mut rng = generator(seed, Purpose::Sample, i as u64, 0);
             let drawn = sample(q, shots, &mut rng);
             let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));

@@ -15,6 +15,20 @@ impl LinearMap {
         Self { columns: (0..n_bits).map(|q| 1 << q).collect(), offset: 0 }
     }
 
+    /// A map of words of `n_bits`, whose order it changes: words that differ in sums of the given ones
+    /// come together.
+    pub fn together(given: impl IntoIterator<Item = u64>, n_bits: usize) -> Self {
+        let mut columns: Vec<u64> = Vec::with_capacity(n_bits);
+        for word in given.into_iter().chain((0..n_bits).map(|q| 1 << q)) {
+            // Without the highest bits of those before it: what is left of a sum of them is 0.
+            let left = columns.iter().fold(word, |left, column| left.min(left ^ column));
+            if left != 0 {
+                columns.push(left);
+            }
+        }
+        Self { columns, offset: 0 }
+    }
+
     /// Bits of the outcomes that it maps.
     pub fn n_bits(&self) -> usize {
         self.columns.len()
@@ -83,6 +97,11 @@ impl LinearMap {
     pub fn read(&self) -> u64 {
         let controls = self.columns.iter().enumerate().filter(|(q, c)| **c != 1 << q);
         controls.fold(self.moved(), |mask, (q, _)| mask | 1 << q)
+    }
+
+    /// The map of outcomes whose bit i is bit `order[i]` of what this map takes.
+    pub fn permuted(&self, order: &[usize]) -> Self {
+        Self { columns: order.iter().map(|q| self.columns[*q]).collect(), offset: self.offset }
     }
 
     /// The map that undoes this one.
@@ -188,6 +207,22 @@ mod tests {
             assert_eq!(map.apply(z), expected ^ 4);
             assert_eq!(inverse.apply(map.apply(z)), z);
         }
+    }
+
+    #[test]
+    fn words_that_differ_in_given_ones_come_together() {
+        let given = [0b11010, 0, 0b00110, 0b11100];
+        let order = LinearMap::together(given, 5);
+        // The third is the sum of the others, so there are four words in each group.
+        let words: Vec<u64> = (0..32).map(|i| order.apply(i)).collect();
+        for group in words.chunks(4) {
+            for word in given {
+                assert!(group.iter().all(|w| group.contains(&(w ^ word))));
+            }
+        }
+        let mut sorted = words.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..32).collect::<Vec<_>>());
     }
 
     #[test]

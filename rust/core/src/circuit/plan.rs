@@ -326,6 +326,16 @@ impl Plan {
         (Self { stages: seen.to_vec(), ..self.clone() }, relabelling)
     }
 
+    /// The plan without the relabelling that comes last, and that.
+    pub fn relabelled(mut self) -> (Self, LinearMap) {
+        let last = self.stages.pop_if(|stage| matches!(stage, Stage::Permute(_)));
+        let map = match last {
+            Some(Stage::Permute(relabelling)) => relabelling.map().clone(),
+            _ => LinearMap::identity(self.n_qubits),
+        };
+        (self, map)
+    }
+
     /// The rotations of the first stage: they act on a single outcome, so what they make is a
     /// product state.
     pub fn product(&self) -> &[(usize, Turn)] {

@@ -95,7 +95,7 @@ fn evaluate(
     let Room { states, q, cotangent } = room;
     let evolution = program.at(params, false);
     evolution.run(&mut states.psi, &mut states.rooms, threads);
-    states.psi.probabilities(q, threads);
+    program.probabilities(&states.psi, q, threads);
     let cost = &outcomes.cost;
     let weight = objective.weight;
     let expected_cost = dot(q, cost, threads);

@@ -79,7 +79,7 @@ pub fn sampled(
     Ok(map_batch(batch, is_small, room, |(states, q), i, threads| {
         let evolution = program.at(row(i), false);
         evolution.run(&mut states.psi, &mut states.rooms, threads);
-        states.psi.probabilities(q, threads);
+        program.probabilities(&states.psi, q, threads);
         let drawn = sample(q, draw.shots, &mut draw.stream(i));
         evaluate(&evolution, &tables, weight, n_params, &drawn, q, states, threads)
     })

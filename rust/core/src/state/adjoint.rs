@@ -53,7 +53,7 @@ impl<T: Real> Evolution<'_, T> {
         let sweeps = self.program.sweeps().iter().zip(&self.sweeps).enumerate();
         for (i, (Sweep { layout, steps }, bound)) in sweeps.rev() {
             let product = (i == 0).then_some(&self.product);
-            let back = Back { layout, steps: bound, product };
+            let back = Back { layout, steps: bound, product, values: self.program.values() };
             let found = back.run(std::mem::replace(&mut start, Start::Room), room, threads);
             let mut derivatives = &found.by_angle[..];
             for (step, bound) in steps.iter().zip(bound) {
@@ -78,6 +78,8 @@ struct Back<'a, T> {
     steps: &'a [Bound<'a, T>],
     /// In the first sweep, what it started from.
     product: Option<&'a Product<T>>,
+    /// In the last sweep, how the cotangent's values come to amplitudes.
+    values: Option<&'a Gather>,
 }
 
 /// What is read on the way.
@@ -106,7 +108,7 @@ impl<T: Real> Back<'_, T> {
         if self.layout.is_whole() {
             if let Start::State { psi: held, cotangent, shift } = start {
                 held.iter().for_each(|held| psi.copy_from(held));
-                lambda.set_scaled(psi, cotangent, shift);
+                lambda.set_scaled(psi, cotangent, shift, self.values);
             }
             let spare = &mut rooms.get_both(Threads::One)[0].spare;
             self.tile(psi, lambda, spare, 0, &mut all);
@@ -129,8 +131,12 @@ impl<T: Real> Back<'_, T> {
                     self.layout.load(number, |range| of_psi(k, range), part);
                 }
                 if let Start::State { cotangent, shift, .. } = start {
-                    self.layout.load(number, |range| &cotangent[range], values);
-                    lambda.set_scaled(psi, values, shift);
+                    if let Some(gather) = self.values {
+                        gather.run(cotangent, std::iter::once(&mut values[..]), number, false);
+                    } else {
+                        self.layout.load(number, |range| &cotangent[range], values);
+                    }
+                    lambda.set_scaled(psi, values, shift, None);
                 } else {
                     for (part, from) in lambda.parts().zip(vectors[1]) {
                         // SAFETY: tasks have different tiles of one layout.

@@ -38,8 +38,8 @@ impl Step {
                 let here = relabelling.renumbered(place);
                 let tile_qubits = layout.tile_qubits();
                 Self::Permute {
-                    forward: Box::new(Gather::new(here.map(), tile_qubits)),
-                    backward: Box::new(Gather::new(&here.map().inverse(), tile_qubits)),
+                    forward: Box::new(Gather::inside(here.map().inverse(), tile_qubits)),
+                    backward: Box::new(Gather::inside(here.map().clone(), tile_qubits)),
                 }
             }
         }

@@ -8,6 +8,7 @@ mod layer;
 mod permute;
 mod phase;
 mod product;
+mod readout;
 mod real;
 mod rotate;
 mod sample;

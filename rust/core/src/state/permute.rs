@@ -8,6 +8,8 @@ use crate::simd::{MOST_LANES, Mix, Pack, kernel, stream};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gather {
     source: LinearMap,
+    /// What sources are numbers of: one less than a power of two.
+    mask: u32,
     /// The source of each outcome of the first tile, without the offset.
     low: Vec<u32>,
     /// For vectors of 8 and of 16 lanes.
@@ -15,17 +17,33 @@ pub struct Gather {
 }
 
 impl Gather {
-    /// For amplitudes that go from z to `map(z)`, a map that leaves the bits above the tile's alone.
-    pub fn new(map: &LinearMap, tile_qubits: usize) -> Self {
-        let source = map.inverse();
+    /// For tiles that are relabelled by themselves: what comes to z comes from `source(z)`, a map that
+    /// leaves the bits above a tile's alone.
+    pub fn inside(source: LinearMap, tile_qubits: usize) -> Self {
+        Self::new(source, tile_qubits, tile_qubits)
+    }
+
+    /// For tiles that are filled from the whole of what the map takes.
+    pub fn across(source: LinearMap, tile_qubits: usize) -> Self {
+        let n_bits = source.n_bits();
+        Self::new(source, tile_qubits, n_bits)
+    }
+
+    fn new(source: LinearMap, tile_qubits: usize, source_bits: usize) -> Self {
+        let mask = ((1u64 << source_bits) - 1) as u32;
         let mut low = vec![0];
         for q in 0..tile_qubits {
-            let column = source.linear(1 << q) as u32;
+            let column = source.linear(1 << q) as u32 & mask;
             low.extend_from_within(..);
             low[1 << q..].iter_mut().for_each(|z| *z ^= column);
         }
         let mixing = [3, 4].map(|log| Mixing::new(&low, log));
-        Self { source, low, mixing }
+        Self { source, mask, low, mixing }
+    }
+
+    /// The length of a tile.
+    pub fn tile_len(&self) -> usize {
+        self.low.len()
     }
 
     /// The gather by whole vectors of tile number `tile`, if the map moves lanes together and the
@@ -39,8 +57,8 @@ impl Gather {
         Some(ByVectors { mixing, offset: self.offset(tile) })
     }
 
-    /// Writes the relabelled tile `from`, which is number `tile`, to rows that make up a tile, past the
-    /// caches if it `is_streamed`.
+    /// Writes tile number `tile` of what `from` becomes to rows that make up a tile, past the caches if
+    /// it `is_streamed`.
     pub fn run<'a, T: Real>(
         &self,
         from: &[T],
@@ -48,13 +66,12 @@ impl Gather {
         tile: usize,
         is_streamed: bool,
     ) {
-        assert!(from.len() == self.low.len());
+        assert!(from.len() > self.mask as usize);
         run(self, from, &mut rows, tile, is_streamed);
     }
 
     fn offset(&self, tile: usize) -> u32 {
-        let len = self.low.len();
-        self.source.apply((tile * len) as u64) as u32 & (len as u32 - 1)
+        self.source.apply((tile * self.low.len()) as u64) as u32 & self.mask
     }
 }
 
@@ -76,7 +93,7 @@ kernel! {
             match vectors {
                 Some(vectors) if row.len().is_multiple_of(1 << P::LOG) => {
                     for (i, out) in row.chunks_exact_mut(1 << P::LOG).enumerate() {
-                        // SAFETY: `from` is a tile that has this row.
+                        // SAFETY: `from` has all sources, and a tile has this row.
                         let x: P = unsafe { vectors.load(from.as_ptr(), (first >> P::LOG) + i) };
                         if is_streamed {
                             let mut line = [T::ZERO; MOST_LANES];
@@ -91,7 +108,7 @@ kernel! {
                 }
                 _ => {
                     for (amplitude, low) in row.iter_mut().zip(low) {
-                        // SAFETY: `low` and `offset` have as many bits as the tile has qubits.
+                        // SAFETY: `low` and `offset` are under the mask, and `from` is longer.
                         *amplitude = unsafe { *from.get_unchecked((low ^ offset) as usize) };
                     }
                 }
@@ -140,7 +157,7 @@ impl ByVectors<'_> {
     /// What belongs into vector number `vector` of the relabelled tile.
     ///
     /// # Safety
-    /// `from` must be the tile that the gather was made for, and have such a vector.
+    /// `from` must be what the gather was made for, and a tile have such a vector.
     #[inline(always)]
     pub unsafe fn load<T, P: Pack<T>>(&self, from: *const T, vector: usize) -> P {
         debug_assert!(vector < self.mixing.starts.len());

@@ -2,9 +2,13 @@
 
 use std::sync::OnceLock;
 
+use num_complex::Complex;
+
 use super::bound::{Bound, Step};
 use super::layer::permute;
+use super::permute::Gather;
 use super::product::Product;
+use super::readout::Readout;
 use super::real::Real;
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
 use super::vector::{Rooms, Vector};
@@ -19,6 +23,9 @@ use crate::trigonometry::Angles;
 pub struct Program {
     plan: Plan,
     sweeps: Vec<Sweep>,
+    /// The plan's last relabelling, which no sweep runs.
+    relabelling: LinearMap,
+    readout: Option<Readout>,
     measured: OnceLock<Box<Measured>>,
 }
 
@@ -41,28 +48,47 @@ pub(super) struct Sweep {
 impl Program {
     /// Compiles a circuit.
     pub fn new(circuit: &Circuit) -> Result<Self> {
-        Ok(Self::of(Plan::new(circuit)?))
+        let (plan, relabelling) = Plan::new(circuit)?.relabelled();
+        Ok(Self::of(plan, relabelling))
     }
 
-    fn of(plan: Plan) -> Self {
+    fn of(plan: Plan, relabelling: LinearMap) -> Self {
         let sweep = |pass: crate::circuit::Pass| {
             let layout = Layout::new(plan.n_qubits(), &pass.qubits);
             let steps = pass.stages.iter().map(|stage| Step::new(stage, &layout)).collect();
             Sweep { layout, steps }
         };
-        let sweeps = passes(&plan).into_iter().map(sweep).collect();
-        Self { plan, sweeps, measured: OnceLock::new() }
+        let sweeps: Vec<Sweep> = passes(&plan).into_iter().map(sweep).collect();
+        let last = sweeps.last().expect("at least one sweep");
+        let readout = Readout::new(&relabelling, &last.layout);
+        Self { plan, sweeps, relabelling, readout, measured: OnceLock::new() }
     }
 
     /// What of the program a measurement sees, made when first asked for.
     pub fn measured(&self) -> &Measured {
         self.measured.get_or_init(|| {
-            let (plan, relabelling) = self.plan.measured();
-            Box::new(Measured { program: Self::of(plan), relabelling })
+            let (plan, first) = self.plan.measured();
+            let program = Self::of(plan, LinearMap::identity(self.plan.n_qubits()));
+            Box::new(Measured { program, relabelling: first.then(&self.relabelling) })
         })
     }
 
-    /// The plan.
+    /// Writes the probability of every outcome of a state that [`Evolution::run`] left.
+    pub fn probabilities<T: Real>(&self, psi: &Vector<T>, out: &mut [f64], threads: Threads) {
+        psi.probabilities(out, self.readout.as_ref(), threads);
+    }
+
+    /// Writes such a state's amplitudes as complex numbers, in the order of outcomes.
+    pub fn amplitudes<T: Real>(&self, psi: &Vector<T>, out: &mut [Complex<T>], threads: Threads) {
+        psi.amplitudes(out, self.readout.as_ref(), threads);
+    }
+
+    /// How values of outcomes come to amplitudes.
+    pub(super) fn values(&self) -> Option<&Gather> {
+        self.readout.as_ref().map(|readout| &readout.values)
+    }
+
+    /// The plan, but for the relabelling that comes last.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -3,6 +3,8 @@
 use num_complex::Complex;
 
 use super::array::Array;
+use super::permute::Gather;
+use super::readout::{BLOCK, Readout};
 use super::real::{Real, fma};
 use super::simulate::Program;
 use super::tiles::Shared;
@@ -59,39 +61,91 @@ impl<T: Real> Vector<T> {
         }
     }
 
-    /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude.
-    pub(super) fn set_scaled(&mut self, other: &Self, factors: &[f64], shift: f64) {
+    /// Makes this the vector `(factors - shift) * other`, amplitude by amplitude. The factors come in
+    /// the order that a gather takes them from, if there is one.
+    pub(super) fn set_scaled(
+        &mut self,
+        other: &Self,
+        factors: &[f64],
+        shift: f64,
+        gather: Option<&Gather>,
+    ) {
         self.is_real = other.is_real;
-        for (part, from) in self.parts().zip([&other.re, &other.im]) {
-            scale(part, from, factors, shift);
+        let mut room = [0.0; 1 << BLOCK];
+        let len = gather.map_or(factors.len(), Gather::tile_len);
+        for (number, start) in (0..factors.len()).step_by(len).enumerate() {
+            let range = start..start + len;
+            let factors = if let Some(gather) = gather {
+                gather.run(factors, std::iter::once(&mut room[..len]), number, false);
+                &room[..len]
+            } else {
+                factors
+            };
+            for (part, from) in self.parts().zip([&other.re, &other.im]) {
+                scale(&mut part[range.clone()], &from[range.clone()], factors, shift);
+            }
         }
     }
 
-    /// Writes |amplitude|^2 of every outcome.
-    pub fn probabilities(&self, out: &mut [f64], threads: Threads) {
-        let shared = Shared::new(out);
-        for_pieces(threads, self.re.len(), |range| {
-            // SAFETY: pieces do not overlap.
-            let out = unsafe { shared.piece(range.clone()) };
-            square(out, &self.re[range.clone()]);
+    /// Writes |amplitude|^2, relabelled if outcomes are.
+    pub(super) fn probabilities(
+        &self,
+        out: &mut [f64],
+        readout: Option<&Readout>,
+        threads: Threads,
+    ) {
+        self.read(out, readout, threads, |out, re, im| {
+            square(out, re);
             if !self.is_real {
-                add_square(out, &self.im[range]);
+                add_square(out, im);
             }
         });
     }
 
-    /// Writes the amplitudes as complex numbers.
-    pub fn amplitudes(&self, out: &mut [Complex<T>], threads: Threads) {
+    /// Writes the amplitudes as complex numbers, relabelled if outcomes are.
+    pub(super) fn amplitudes(
+        &self,
+        out: &mut [Complex<T>],
+        readout: Option<&Readout>,
+        threads: Threads,
+    ) {
         let (sin, cos) = self.turned.sin_cos();
         let (c, s) = (T::from_f64(cos), T::from_f64(sin));
+        self.read(out, readout, threads, |out, re, im| match (self.is_real, self.turned != 0.0) {
+            (true, _) => pair_real(out, re, c, s),
+            (false, false) => pair(out, re, im),
+            (false, true) => pair_turned(out, re, im, c, s),
+        });
+    }
+
+    /// Writes what a function makes of real and imaginary parts, of which the latter mean nothing
+    /// while the vector is real.
+    fn read<R: Copy + Send>(
+        &self,
+        out: &mut [R],
+        readout: Option<&Readout>,
+        threads: Threads,
+        write: impl Fn(&mut [R], &[T], &[T]) + Sync,
+    ) {
         let shared = Shared::new(out);
         for_pieces(threads, self.re.len(), |range| {
-            // SAFETY: pieces do not overlap.
-            let out = unsafe { shared.piece(range.clone()) };
-            match (self.is_real, self.turned != 0.0) {
-                (true, _) => pair_real(out, &self.re[range], c, s),
-                (false, false) => pair(out, &self.re[range.clone()], &self.im[range]),
-                (false, true) => pair_turned(out, &self.re[range.clone()], &self.im[range], c, s),
+            let Some(readout) = readout else {
+                // SAFETY: pieces do not overlap.
+                let out = unsafe { shared.piece(range.clone()) };
+                return write(out, &self.re[range.clone()], &self.im[range]);
+            };
+            let mut room = [[T::ZERO; 1 << BLOCK]; 2];
+            let gather = &readout.amplitudes;
+            let len = gather.tile_len();
+            for i in range.start / len..range.end / len {
+                let number = readout.order.apply(i as u64) as usize;
+                let [re, im] = room.each_mut().map(|part| &mut part[..len]);
+                gather.run(&self.re, std::iter::once(&mut *re), number, false);
+                if !self.is_real {
+                    gather.run(&self.im, std::iter::once(&mut *im), number, false);
+                }
+                // SAFETY: pieces have different numbers, which the order takes to different blocks.
+                write(unsafe { shared.piece(number * len..(number + 1) * len) }, re, im);
             }
         });
     }
