@@ -50,8 +50,8 @@ pub fn passes(plan: &Plan) -> Vec<Pass> {
     let atoms: Vec<Stage> = plan.stages().iter().flat_map(|stage| stage.atoms(n)).collect();
     let supports: Vec<Support> = atoms.iter().map(Stage::support).collect();
     let mut best: Option<(usize, Vec<Deal>)> = None;
-    // Enough tiles for several threads.
-    for tile in TILES.filter(|tile| tile == TILES.start() || tile + 3 <= n) {
+    // Enough tiles for several threads; fewer where waking them takes as long as a sweep.
+    for tile in TILES.filter(|tile| *tile <= ONE_TILE || tile + 3 <= n) {
         for reach in [Reach::Next, Reach::Lowest, Reach::Highest, Reach::Fullest] {
             let deals = deal(&supports, n, tile, reach);
             if best.as_ref().is_none_or(|(_, fewest)| deals.len() < fewest.len()) {
@@ -146,6 +146,25 @@ mod tests {
         for (n, layers, most) in [(26, 4, 3), (21, 8, 2), (28, 8, 4), (21, 16, 4)] {
             let passes = passes(&layered(n, layers));
             assert!(passes.len() <= most, "{n} qubits, {layers}: {} sweeps", passes.len());
+        }
+    }
+
+    #[test]
+    fn rings_take_little_more_than_a_sweep_a_layer() {
+        for (n, most) in [(15, 4), (16, 4), (18, 5), (20, 5)] {
+            let mut circuit = Circuit::new(n, 0).unwrap();
+            for _ in 0..4 {
+                for q in 0..n {
+                    let next = Some(Angle::Param(circuit.n_params()));
+                    circuit.push(Gate::Ry, &[q], next).unwrap();
+                }
+                for q in 0..n {
+                    circuit.push(Gate::Cx, &[q, (q + 1) % n], None).unwrap();
+                }
+            }
+            let (plan, _) = Plan::new(&circuit).unwrap().relabelled();
+            let passes = passes(&plan);
+            assert!(passes.len() <= most, "{n} qubits: {} sweeps", passes.len());
         }
     }
 
