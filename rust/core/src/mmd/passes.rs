@@ -92,7 +92,8 @@ fn lowest_bits<T: Real, P: Pack<T>, const SUM: bool>(
         1 => pass::<T, P, SUM, true, 2>(v, P::LOG, map, load),
         2 => pass::<T, P, SUM, true, 4>(v, P::LOG, map, load),
         3 => pass::<T, P, SUM, true, 8>(v, P::LOG, map, load),
-        _ => pass::<T, P, SUM, true, 16>(v, P::LOG, map, load),
+        _ if P::MANY_REGISTERS => pass::<T, P, SUM, true, 16>(v, P::LOG, map, load),
+        _ => unreachable!("more bits than registers"),
     }
     P::LOG + n_bits
 }
@@ -114,7 +115,8 @@ fn higher_bits<T: Real, P: Pack<T>, const SUM: bool>(
             1 => pass::<T, P, SUM, false, 2>(v, bit, map, load),
             2 => pass::<T, P, SUM, false, 4>(v, bit, map, load),
             3 => pass::<T, P, SUM, false, 8>(v, bit, map, load),
-            _ => pass::<T, P, SUM, false, 16>(v, bit, map, load),
+            _ if P::MANY_REGISTERS => pass::<T, P, SUM, false, 16>(v, bit, map, load),
+            _ => unreachable!("more bits than registers"),
         }
         bit += n_bits;
     }

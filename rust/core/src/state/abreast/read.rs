@@ -12,18 +12,10 @@ kernel! {
     /// lambda_0 psi_1)`, to a row each: those of the real parts and those of the imaginary ones.
     pub(super) fn read<T as P>(qubits: &[usize], psi: Source<'_, T>, lambda: &[T], sums: &mut [T]) {
         let groups = Groups::new::<T, P>(qubits);
-        let n_rows = lambda.len() >> P::LOG;
-        for rows in Groups::blocks(n_rows) {
-            for k in 0..groups.n_near {
-                let (group, rows) = (groups.range(k), rows.clone());
-                let sums = &mut sums[group.start << P::LOG..];
-                choose::<T, P>(&qubits[group], psi, lambda, sums, rows);
-            }
-        }
-        for k in groups.n_near..groups.len {
+        for (k, rows) in groups.passes(lambda.len() >> P::LOG) {
             let group = groups.range(k);
             let sums = &mut sums[group.start << P::LOG..];
-            choose::<T, P>(&qubits[group], psi, lambda, sums, 0..n_rows);
+            choose::<T, P>(&qubits[group], psi, lambda, sums, rows);
         }
     }
 }
@@ -44,12 +36,13 @@ fn choose<T: Real, P: Pack<T>>(
         (&[a, b], None) => contract::<T, P, false, 2, 4>([a, b], psi, lambda, sums, range),
         (&[a, b, c], Some(_)) => contract::<T, P, true, 3, 8>([a, b, c], psi, lambda, sums, range),
         (&[a, b, c], None) => contract::<T, P, false, 3, 8>([a, b, c], psi, lambda, sums, range),
-        (&[a, b, c, d, ..], Some(_)) => {
+        (&[a, b, c, d], Some(_)) if P::MANY_REGISTERS => {
             contract::<T, P, true, 4, 16>([a, b, c, d], psi, lambda, sums, range)
         }
-        (&[a, b, c, d, ..], None) => {
+        (&[a, b, c, d], None) if P::MANY_REGISTERS => {
             contract::<T, P, false, 4, 16>([a, b, c, d], psi, lambda, sums, range)
         }
+        _ => unreachable!("more rotations than registers"),
     }
 }
 

@@ -69,11 +69,21 @@ impl Groups {
         k * self.n_qubits / self.len..(k + 1) * self.n_qubits / self.len
     }
 
-    /// Numbers of rows, by blocks.
+    /// Groups and the rows they are taken over, in order: those inside a block go on there before the
+    /// next.
     #[inline(always)]
-    pub fn blocks(n_rows: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    pub fn passes(self, n_rows: usize) -> impl DoubleEndedIterator<Item = (usize, Range<usize>)> {
         let block = n_rows.min(1 << BLOCK);
-        (0..n_rows / block).map(move |i| i * block..(i + 1) * block)
+        let near = self.n_near;
+        let n_near = n_rows / block * near;
+        (0..n_near + self.len - near).map(move |i| {
+            if i < n_near {
+                let first = i / near * block;
+                (i % near, first..first + block)
+            } else {
+                (i - n_near + near, 0..n_rows)
+            }
+        })
     }
 }
 
@@ -90,17 +100,9 @@ kernel! {
     /// Reads rows, rotates them, and multiplies them by phases and by a factor.
     pub(super) fn apply<T as P>(turns: Turns<'_, T>, beside: Beside<'_, T>, to: &mut [T]) {
         let groups = Groups::new::<T, P>(turns.qubits);
-        let n_rows = to.len() >> P::LOG;
-        // A closure would not be compiled for the kernel's instructions.
-        for rows in Groups::blocks(n_rows) {
-            for k in 0..groups.n_near {
-                let beside = beside.only(k == 0, k + 1 == groups.len, false);
-                let rows = rows.clone();
-                choose::<T, P, false>(turns, groups.range(k), beside, Reading::NOTHING, to, rows);
-            }
-        }
-        for k in groups.n_near..groups.len {
-            let (beside, rows) = (beside.only(k == 0, k + 1 == groups.len, false), 0..n_rows);
+        // One place to call from, as all the code for a group is written out there.
+        for (k, rows) in groups.passes(to.len() >> P::LOG) {
+            let beside = beside.only(k == 0, k + 1 == groups.len, false);
             choose::<T, P, false>(turns, groups.range(k), beside, Reading::NOTHING, to, rows);
         }
     }
@@ -118,18 +120,11 @@ kernel! {
     ) {
         assert!(psi.len() == to.len());
         let groups = Groups::new::<T, P>(turns.qubits);
-        let n_rows = to.len() >> P::LOG;
         let [by_low, by_high] = overlaps.rows();
         let reading = Reading { psi: psi.as_ptr(), by_low, by_high };
-        for k in (groups.n_near..groups.len).rev() {
-            let (beside, rows) = (beside.only(k + 1 == groups.len, k == 0, true), 0..n_rows);
+        for (k, rows) in groups.passes(to.len() >> P::LOG).rev() {
+            let beside = beside.only(k + 1 == groups.len, k == 0, true);
             choose::<T, P, true>(turns, groups.range(k), beside, reading, to, rows);
-        }
-        for rows in Groups::blocks(n_rows) {
-            for k in (0..groups.n_near).rev() {
-                let (beside, rows) = (beside.only(k + 1 == groups.len, k == 0, true), rows.clone());
-                choose::<T, P, true>(turns, groups.range(k), beside, reading, to, rows);
-            }
         }
     }
 }
@@ -193,7 +188,10 @@ fn choose<T: Real, P: Pack<T>, const BACK: bool>(
         [a] => pass!(1, 2, [a], t, beside, reading, to, rows),
         [a, b] => pass!(2, 4, [a, b], t, beside, reading, to, rows),
         [a, b, c] => pass!(3, 8, [a, b, c], t, beside, reading, to, rows),
-        [a, b, c, d, ..] => pass!(4, 16, [a, b, c, d], t, beside, reading, to, rows),
+        [a, b, c, d] if P::MANY_REGISTERS => {
+            pass!(4, 16, [a, b, c, d], t, beside, reading, to, rows)
+        }
+        _ => unreachable!("more rotations than registers"),
     }
 }
 

@@ -90,7 +90,10 @@ fn undo<T: Real, P: Pack<T>>(
             _ if is_short => both.unturn_short(phases, number, derivatives.phases),
             [] => both.unturn::<P, 0, 1>(phases, number, sums, &[], factor),
             [a] => both.unturn::<P, 1, 2>(phases, number, sums, &[a], factor),
-            [a, b, ..] => both.unturn::<P, 2, 4>(phases, number, sums, &[a, b], factor),
+            [a, b] if P::MANY_REGISTERS => {
+                both.unturn::<P, 2, 4>(phases, number, sums, &[a, b], factor)
+            }
+            _ => unreachable!("more rotations than registers"),
         }
     }
     for (psi, lambda) in psi.parts().zip(lambda.parts()) {
@@ -348,7 +351,7 @@ fn groups<T: Real, P: Pack<T>>(
         let factor = is_due.then(|| T::from_f64(after.recip()));
         let both = [&mut *psi, &mut *lambda];
         let sums_of_group = [inside_sums, first_sums];
-        group::<T, P>(both, [inside, first], sums_of_group, carried, factor);
+        group(both, inside, first, sums_of_group, carried, factor);
         carried = if factor.is_some() { 1.0 } else { after };
         (inside, inside_sums) = (&[], &mut []);
         (above, sums) = (rest, rest_sums);
@@ -356,26 +359,31 @@ fn groups<T: Real, P: Pack<T>>(
     carried
 }
 
-#[inline(always)]
-fn group<T: Real, P: Pack<T>>(
-    both: [&mut [T]; 2],
-    [inside, above]: [&[Rotation<T>]; 2],
-    sums: [&mut [f64]; 2],
-    carried: f64,
-    factor: Option<T>,
-) {
-    match (inside.is_empty(), above) {
-        (false, []) => choose::<T, P, true, 0, 1>(both, inside, &[], sums, carried, factor),
-        (false, [a]) => choose::<T, P, true, 1, 2>(both, inside, &[*a], sums, carried, factor),
-        (false, [a, b, ..]) => {
-            choose::<T, P, true, 2, 4>(both, inside, &[*a, *b], sums, carried, factor)
+kernel! {
+    /// Undoes rotations inside the lanes with up to two above them, or up to three above.
+    fn group<T as P>(
+        both: [&mut [T]; 2],
+        inside: &[Rotation<T>],
+        above: &[Rotation<T>],
+        sums: [&mut [f64]; 2],
+        carried: f64,
+        factor: Option<T>,
+    ) {
+        match (inside.is_empty(), above) {
+            (false, []) => choose::<T, P, true, 0, 1>(both, inside, &[], sums, carried, factor),
+            (false, [a]) => choose::<T, P, true, 1, 2>(both, inside, &[*a], sums, carried, factor),
+            (false, [a, b, ..]) => {
+                choose::<T, P, true, 2, 4>(both, inside, &[*a, *b], sums, carried, factor)
+            }
+            (true, [a]) => choose::<T, P, false, 1, 2>(both, &[], &[*a], sums, carried, factor),
+            (true, [a, b]) => {
+                choose::<T, P, false, 2, 4>(both, &[], &[*a, *b], sums, carried, factor)
+            }
+            (true, [a, b, c, ..]) => {
+                choose::<T, P, false, 3, 8>(both, &[], &[*a, *b, *c], sums, carried, factor)
+            }
+            (true, []) => {}
         }
-        (true, [a]) => choose::<T, P, false, 1, 2>(both, &[], &[*a], sums, carried, factor),
-        (true, [a, b]) => choose::<T, P, false, 2, 4>(both, &[], &[*a, *b], sums, carried, factor),
-        (true, [a, b, c, ..]) => {
-            choose::<T, P, false, 3, 8>(both, &[], &[*a, *b, *c], sums, carried, factor)
-        }
-        (true, []) => {}
     }
 }
 

@@ -74,7 +74,10 @@ kernel! {
             [] => turn::<T, P, false, 0, 1>(phases, None, parts, number, &[], factor),
             [a] => turn::<T, P, false, 1, 2>(phases, None, parts, number, &[a], factor),
             [a, b] => turn::<T, P, false, 2, 4>(phases, None, parts, number, &[a, b], factor),
-            [a, b, c, ..] => turn::<T, P, false, 3, 8>(phases, None, parts, number, &[a, b, c], factor),
+            [a, b, c] if P::MANY_REGISTERS => {
+                turn::<T, P, false, 3, 8>(phases, None, parts, number, &[a, b, c], factor)
+            }
+            _ => unreachable!("more rotations than registers"),
         }
     }
 }
@@ -139,7 +142,10 @@ kernel! {
             [a] => choose::<T, P, 1, 2>(from, block, inside, &[a], factor),
             [a, b] => choose::<T, P, 2, 4>(from, block, inside, &[a, b], factor),
             [a, b, c] => choose::<T, P, 3, 8>(from, block, inside, &[a, b, c], factor),
-            [a, b, c, d, ..] => choose::<T, P, 4, 16>(from, block, inside, &[a, b, c, d], factor),
+            [a, b, c, d] if P::MANY_REGISTERS => {
+                choose::<T, P, 4, 16>(from, block, inside, &[a, b, c, d], factor)
+            }
+            _ => unreachable!("more rotations than registers"),
         }
     }
 }
@@ -153,23 +159,23 @@ fn choose<T: Real, P: Pack<T>, const K: usize, const ROWS: usize>(
     above: &[Rotation<T>; K],
     factor: Option<T>,
 ) {
-    match (from.is_some() && P::MIXES, inside.is_empty(), factor.is_some()) {
-        (true, _, false) => {
-            mix::<T, P, true, true, false, K, ROWS>(from, block, inside, above, factor)
-        }
-        (true, _, true) => {
-            mix::<T, P, true, true, true, K, ROWS>(from, block, inside, above, factor)
-        }
-        (_, false, false) => {
+    if P::MIXES && from.is_some() {
+        return match factor {
+            None => mix::<T, P, true, true, false, K, ROWS>(from, block, inside, above, factor),
+            Some(_) => mix::<T, P, true, true, true, K, ROWS>(from, block, inside, above, factor),
+        };
+    }
+    match (inside.is_empty(), factor.is_some()) {
+        (false, false) => {
             mix::<T, P, false, true, false, K, ROWS>(from, block, inside, above, factor)
         }
-        (_, false, true) => {
+        (false, true) => {
             mix::<T, P, false, true, true, K, ROWS>(from, block, inside, above, factor)
         }
-        (_, true, false) => {
+        (true, false) => {
             mix::<T, P, false, false, false, K, ROWS>(from, block, inside, above, factor)
         }
-        (_, true, true) => {
+        (true, true) => {
             mix::<T, P, false, false, true, K, ROWS>(from, block, inside, above, factor)
         }
     }
