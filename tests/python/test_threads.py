@@ -107,10 +107,10 @@ def _long_calls():
     bits = rng.integers(2, size=(2, 30_000, 30), dtype=np.uint8)
     state = circuit.simulate(params)
     cotangent = np.linspace(-1, 1, 2**20)
-    wide = qh.Circuit(23).simulate()
+    wide = qh.Circuit(24).simulate()
     prior = qh.BernoulliPrior(64, 0.3)
     return {
-        "simulate": lambda: circuit.simulate(np.stack([params, params])),
+        "simulate": lambda: circuit.simulate(np.stack([params] * 4)),
         "gradient": lambda: state.gradient(cotangent),
         "sample": lambda: state.sample(400_000),
         "statevector": wide.statevector,
