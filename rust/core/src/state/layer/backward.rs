@@ -336,11 +336,13 @@ fn groups<T: Real, P: Pack<T>>(
     mut carried: f64,
     are_all: bool,
 ) -> f64 {
+    // Rows of both vectors and two sums for each rotation are to stay in registers.
+    let most = if P::MANY_REGISTERS { 3 } else { 2 };
     while !(inside.is_empty() && above.is_empty()) {
         let n = match (inside, above.len()) {
-            ([], 4) => 2,
-            ([], n) => n.min(3),
-            (_, n) => n % 3,
+            ([], n) if n == most + 1 => 2,
+            ([], n) => n.min(most),
+            (_, n) => n % most,
         };
         let (first, rest) = above.split_at(n);
         let (first_sums, rest_sums) = sums.split_at_mut(n);
@@ -360,7 +362,8 @@ fn groups<T: Real, P: Pack<T>>(
 }
 
 kernel! {
-    /// Undoes rotations inside the lanes with up to two above them, or up to three above.
+    /// Undoes rotations inside the lanes with up to two above them, or up to three above; with few
+    /// registers one less.
     fn group<T as P>(
         both: [&mut [T]; 2],
         inside: &[Rotation<T>],
@@ -372,17 +375,17 @@ kernel! {
         match (inside.is_empty(), above) {
             (false, []) => choose::<T, P, true, 0, 1>(both, inside, &[], sums, carried, factor),
             (false, [a]) => choose::<T, P, true, 1, 2>(both, inside, &[*a], sums, carried, factor),
-            (false, [a, b, ..]) => {
+            (false, [a, b]) if P::MANY_REGISTERS => {
                 choose::<T, P, true, 2, 4>(both, inside, &[*a, *b], sums, carried, factor)
             }
             (true, [a]) => choose::<T, P, false, 1, 2>(both, &[], &[*a], sums, carried, factor),
             (true, [a, b]) => {
                 choose::<T, P, false, 2, 4>(both, &[], &[*a, *b], sums, carried, factor)
             }
-            (true, [a, b, c, ..]) => {
+            (true, [a, b, c]) if P::MANY_REGISTERS => {
                 choose::<T, P, false, 3, 8>(both, &[], &[*a, *b, *c], sums, carried, factor)
             }
-            (true, []) => {}
+            _ => unreachable!("more rotations than registers, or none"),
         }
     }
 }
