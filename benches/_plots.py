@@ -98,6 +98,8 @@ def _cost(rows: Rows) -> Figure | None:
             row = case[OURS]
             low, middle, high = np.quantile(row.seconds, [0.25, 0.5, 0.75]) / row.amount * 1e9
             points.append((row.tags["n"], middle, low, high))
+        if not points:
+            continue
         n, middle, low, high = np.array(points).T
         axes.plot(n, middle, color=colour, marker=marker, label=kind)
         axes.fill_between(n, low, high, color=colour, alpha=0.15, linewidth=0)
