@@ -27,6 +27,9 @@ table = net.log_likelihood_table(X, y)
 c = qh.ansatz.hardware_efficient(13, 2)
 r = qh.train(c, table, qh.ELBO(), n_inits=2, n_steps=3)
 numbers += [table, r.params, r.history.objective.values]
+c = qh.ansatz.hardware_efficient(12, 3)
+s = c.simulate(rng.uniform(-3, 3, c.n_params))
+numbers += [s.probabilities() * 2**12, s.gradient(rng.normal(size=2**12))]
 np.savez(sys.argv[2], *numbers)
 """
 # A few thousand roundings of numbers of order 1 in single precision, which dominates here.

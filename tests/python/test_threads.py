@@ -33,9 +33,9 @@ def _training(n, n_inits, options, n_layers=2):
     return [r.params for r in results] + [r.history["objective"].values for r in results]
 
 
-def _states(n):
+def _states(n, circuit=None):
     rng = np.random.default_rng(n)
-    circuit = _circuit(n)
+    circuit = circuit or _circuit(n)
     params, cotangent = rng.uniform(-3, 3, (4, circuit.n_params)), rng.normal(size=2**n)
     found = []
     for rows in (params, params[0]):
@@ -66,6 +66,8 @@ def _networks():
 JOBS = {
     "states, 9 qubits": lambda: _states(9),
     "states, 14 qubits": lambda: _states(14),
+    "states of a chain, 12 qubits": lambda: _states(12, qh.ansatz.hardware_efficient(12, 3)),
+    "states of a chain, 16 qubits": lambda: _states(16, qh.ansatz.hardware_efficient(16, 3)),
     "networks": _networks,
 }
 for _n in (9, 14):
@@ -99,7 +101,7 @@ def test_rows_do_not_depend_on_the_size_of_the_batch(n, n_layers, options):
 
 
 def _long_calls():
-    circuit = qh.ansatz.hardware_efficient(20, 6)
+    circuit = qh.ansatz.hardware_efficient(20, 12)
     params = np.linspace(-2, 2, circuit.n_params)
     net = qh.BinaryNetwork((2, 3, 2, 1), "tanh")
     rng = np.random.default_rng(0)

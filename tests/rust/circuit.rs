@@ -9,7 +9,7 @@ use qhypernet_core::circuit::{Angle, Circuit, gate};
 use qhypernet_core::mmd::HammingKernel;
 use qhypernet_core::objective::{Divergence, Objective, Problem, exact};
 use qhypernet_core::parallel::Threads;
-use qhypernet_core::state::{Program, Real, Start, Workspace};
+use qhypernet_core::state::{Program, Read, Real, Start, Workspace};
 
 /// Rounding of a few hundred operations on numbers of at most 1.
 const AMPLITUDE_TOLERANCE: f64 = 1e-13;
@@ -77,16 +77,42 @@ fn dense_with_shift(circuit: &Circuit, params: &[f64], moved: usize, by: f64) ->
     state
 }
 
-/// A circuit's state, and the program that left it.
+/// A circuit's state, and the program that left it stage by stage. The one that need not go stage by
+/// stage is held against it.
 fn simulate<T: Real>(
     circuit: &Circuit,
     params: &[f64],
     threads: Threads,
 ) -> (Program, Workspace<T>) {
-    let program = Program::new(circuit).unwrap();
-    let mut room = Workspace::new(&program);
-    program.at(params, true).run(&mut room.psi, &mut room.rooms, threads);
-    (program, room)
+    let run = |program: Program| {
+        let mut room = Workspace::new(&program);
+        program.at(params, true).run(&mut room.psi, &mut room.rooms, threads);
+        (program, room)
+    };
+    let state = run(Program::in_stages(circuit).unwrap());
+    let other = run(Program::new(circuit).unwrap());
+    let expected = amplitudes(&state);
+    assert_near(&amplitudes(&other), &expected);
+    if other.0.is_direct() {
+        let evolution = other.0.at(params, true);
+        let mut found = vec![Complex::new(T::ZERO, T::ZERO); expected.len()];
+        evolution.read(Read::Amplitudes(&mut found), threads);
+        assert_near(&found, &expected);
+        let mut q = vec![0.0; expected.len()];
+        evolution.read(Read::Probabilities(&mut q), threads);
+        for (z, q) in found.iter().zip(q) {
+            assert!((z.re.to_f64().powi(2) + z.im.to_f64().powi(2) - q).abs() < SINGLE_TOLERANCE);
+        }
+    }
+    state
+}
+
+fn assert_near<T: Real>(found: &[Complex<T>], expected: &[Complex<T>]) {
+    let tolerance = if size_of::<T>() == 4 { SINGLE_TOLERANCE } else { AMPLITUDE_TOLERANCE };
+    for (a, b) in found.iter().zip(expected) {
+        let [x, y] = [a.re.to_f64() - b.re.to_f64(), a.im.to_f64() - b.im.to_f64()];
+        assert!(x.hypot(y) < tolerance);
+    }
 }
 
 fn amplitudes<T: Real>((program, room): &(Program, Workspace<T>)) -> Vec<Complex<T>> {
@@ -105,17 +131,41 @@ fn amplitudes<T: Real>((program, room): &(Program, Workspace<T>)) -> Vec<Complex
     out
 }
 
+/// An expectation's derivatives, stage by stage, which the other ways are held against.
 fn gradient<T: Real>(circuit: &Circuit, params: &[f64], cotangent: &[f64], all: bool) -> Vec<f64> {
+    let expected = gradient_of::<T>(&Program::in_stages(circuit).unwrap(), params, cotangent, all);
     let program = Program::new(circuit).unwrap();
-    let mut room = Workspace::<T>::new(&program);
+    let mut found = gradient_of::<T>(&program, params, cotangent, all);
+    if program.is_direct() {
+        let mut direct = vec![0.0; params.len()];
+        let asked = Read::Gradient { cotangent, shift: 0.5, gradient: &mut direct };
+        program.at::<T>(params, all).read(asked, Threads::Pool);
+        found.extend(direct);
+    }
+    let largest = expected.iter().fold(1.0, |m: f64, g| m.max(g.abs()));
+    let single = size_of::<T>() == 4;
+    let tolerance = if single { 100.0 * SINGLE_TOLERANCE * largest } else { GRADIENT_TOLERANCE };
+    for (found, expected) in found.iter().zip(expected.iter().cycle()) {
+        assert!((found - expected).abs() < tolerance);
+    }
+    expected
+}
+
+fn gradient_of<T: Real>(
+    program: &Program,
+    params: &[f64],
+    cotangent: &[f64],
+    all: bool,
+) -> Vec<f64> {
+    let mut room = Workspace::<T>::new(program);
     let evolution = program.at(params, all);
     evolution.run(&mut room.psi, &mut room.rooms, Threads::Pool);
     let mut gradient = vec![0.0; params.len()];
     // From a state that stays as it is, and from the one in the room: the same bits.
-    let mut held = Workspace::<T>::new(&program);
+    let mut held = Workspace::<T>::new(program);
     evolution.run(&mut held.psi, &mut held.rooms, Threads::Pool);
     let start = Start::State { psi: Some(&held.psi), cotangent, shift: 0.0 };
-    evolution.adjoint(start, &mut Workspace::new(&program), &mut gradient, Threads::Pool);
+    evolution.adjoint(start, &mut Workspace::new(program), &mut gradient, Threads::Pool);
     assert_eq!(held.psi.re[..], room.psi.re[..]);
     assert!(room.psi.is_real || held.psi.im[..] == room.psi.im[..]);
     let mut again = vec![0.0; params.len()];
@@ -266,7 +316,7 @@ fn states_larger_than_caches_are_right() {
         }
     }
     let params = some_params(circuit.n_params());
-    assert!(Program::new(&circuit).unwrap().n_sweeps() > 1);
+    assert!(Program::in_stages(&circuit).unwrap().n_sweeps() > 1);
     let state = simulate::<f64>(&circuit, &params, Threads::Pool);
     for (e, d) in dense(&circuit, &params).iter().zip(amplitudes(&state)) {
         assert!((e - d).norm() < AMPLITUDE_TOLERANCE);
@@ -276,6 +326,60 @@ fn states_larger_than_caches_are_right() {
     for i in [3, n + 1] {
         let expected = by_parameter_shift(&circuit, &params, &cotangent, i);
         assert!((expected - gradient[i]).abs() < GRADIENT_TOLERANCE, "{i}");
+    }
+}
+
+/// A chain's state need not be written to be read, on any number of threads with the same bits.
+#[test]
+fn chains_are_read_without_being_written() {
+    for (n, is_real) in [(12, false), (14, true), (16, false), (18, false)] {
+        let mut circuit = Circuit::new(n, 0).unwrap();
+        for _ in 0..3 {
+            for q in 0..n {
+                let next = |circuit: &Circuit| Some(Angle::Param(circuit.n_params()));
+                circuit.push(gate::Gate::Ry, &[q], next(&circuit)).unwrap();
+                if !is_real {
+                    circuit.push(gate::Gate::Rz, &[q], next(&circuit)).unwrap();
+                }
+            }
+            for q in 0..n - 1 {
+                circuit.push(gate::Gate::Cx, &[q, q + 1], None).unwrap();
+            }
+        }
+        for q in [1, n - 2] {
+            circuit.push(gate::Gate::X, &[q], None).unwrap();
+        }
+        let params = some_params(circuit.n_params());
+        let program = Program::new(&circuit).unwrap();
+        assert!(program.is_direct(), "n = {n}");
+        let expected = dense(&circuit, &params);
+        let state = simulate::<f64>(&circuit, &params, Threads::Pool);
+        for (e, d) in expected.iter().zip(amplitudes(&state)) {
+            assert!((e - d).norm() < AMPLITUDE_TOLERANCE, "n = {n}");
+        }
+        simulate::<f32>(&circuit, &params, Threads::One);
+        let cotangent = some_cotangent(n);
+        let mut results = Vec::new();
+        for threads in [1, 2, 3, 4] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            results.push(pool.install(|| {
+                let evolution = program.at::<f64>(&params, true);
+                let mut amplitudes = vec![Complex64::default(); 1 << n];
+                evolution.read(Read::Amplitudes(&mut amplitudes), Threads::Pool);
+                let mut slopes = vec![0.0; params.len()];
+                let asked =
+                    Read::Gradient { cotangent: &cotangent, shift: 0.5, gradient: &mut slopes };
+                evolution.read(asked, Threads::Pool);
+                (amplitudes, slopes)
+            }));
+        }
+        assert!(results.iter().all(|r| *r == results[0]), "n = {n}");
+        let slopes = gradient::<f64>(&circuit, &params, &cotangent, true);
+        gradient::<f32>(&circuit, &params, &cotangent, true);
+        for i in [0, n, params.len() - 1] {
+            let expected = by_parameter_shift(&circuit, &params, &cotangent, i);
+            assert!((expected - slopes[i]).abs() < GRADIENT_TOLERANCE, "n = {n}, {i}");
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 use qhypernet_core::circuit::{self, Angle, Gate, gate};
 use qhypernet_core::parallel::{Threads, map_batch, side_by_side};
 use qhypernet_core::rng::{Purpose, generator};
-use qhypernet_core::state::{Program, Real, Rooms, Start, Vector, Workspace, sample};
+use qhypernet_core::state::{
+    Evolution, Program, Read, Real, Rooms, Start, Vector, Workspace, sample,
+};
 use qhypernet_core::{Error, error, memory};
 use rayon::prelude::*;
 
@@ -149,11 +151,17 @@ impl Circuit {
             memory::check("a sample of so many settings", bytes, "take fewer shots")?;
             let at_once = side_by_side(batch, program.is_small());
             program.check_memory::<f64>("a state for each thread", 2.0 * at_once as f64)?;
-            let room = || (Vector::<f64>::new(n), Rooms::new(&program), vec![0.0; 1 << n]);
+            let n_state = if program.is_direct() { 0 } else { n };
+            let room = || (Vector::<f64>::new(n_state), Rooms::new(&program), vec![0.0; 1 << n]);
             let rows = map_batch(batch, program.is_small(), room, |(psi, rooms, q), i, threads| {
                 let row = &params[i * n_params..(i + 1) * n_params];
-                program.at(row, false).run(psi, rooms, threads);
-                program.probabilities(psi, q, threads);
+                let evolution = program.at(row, false);
+                if program.is_direct() {
+                    evolution.read(Read::Probabilities(q), threads);
+                } else {
+                    evolution.run(psi, rooms, threads);
+                    program.probabilities(psi, q, threads);
+                }
                 let (init, step) = streams[i];
                 let drawn = sample(q, shots, &mut generator(seed, Purpose::Settings, init, step));
                 let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));
@@ -170,7 +178,7 @@ enum Vectors {
     Double(Held<f64>),
 }
 
-/// A batch of vectors, or none after a gradient has used them up.
+/// A batch of vectors, or none after a gradient has used them up, or where the program is direct.
 type Held<T> = RwLock<Vec<Vector<T>>>;
 
 /// From so many qubits on, a gradient works on the state itself instead of on a copy, and the state
@@ -259,6 +267,9 @@ impl State {
 }
 
 fn run<T: Real>(program: &Program, params: &[f64], batch: usize) -> Result<Vec<Vector<T>>, Error> {
+    if program.is_direct() {
+        return Ok(Vec::new());
+    }
     program.check_memory::<T>("a simulation", batch as f64 + 0.5)?;
     let n = program.plan().n_qubits();
     let n_params = program.plan().n_params();
@@ -300,6 +311,12 @@ impl State {
     }
 
     fn all_probabilities<T: Real>(&self, held: &Held<T>, out: &mut [f64]) -> Result<(), Error> {
+        if self.program.is_direct() {
+            self.each_at(out, |evolution: Evolution<'_, T>, out, threads| {
+                evolution.read(Read::Probabilities(out), threads)
+            });
+            return Ok(());
+        }
         self.each(held, out, |psi, out, threads| self.program.probabilities(psi, out, threads))
     }
 
@@ -315,6 +332,12 @@ impl State {
         self.program.check_memory::<T>("a copy of the state", batch).map_err(to_python)?;
         let array =
             filled(py, &[self.batch, self.dim()], self.is_short(), |out: &mut [Complex<T>]| {
+                if self.program.is_direct() {
+                    self.each_at(out, |evolution: Evolution<'_, T>, out, threads| {
+                        evolution.read(Read::Amplitudes(out), threads)
+                    });
+                    return Ok(());
+                }
                 self.each(held, out, |psi, out, threads| self.program.amplitudes(psi, out, threads))
             })?;
         Ok(array.into_any())
@@ -325,7 +348,7 @@ impl State {
         self.batch == 1 && self.program.is_small()
     }
 
-    /// Reads every vector out into its row: small ones side by side, large ones on all threads.
+    /// Reads every vector out into its row.
     fn each<T: Real, R: Send>(
         &self,
         held: &Held<T>,
@@ -333,16 +356,35 @@ impl State {
         read: impl Fn(&Vector<T>, &mut [R], Threads) + Sync,
     ) -> Result<(), Error> {
         let vectors = self.look(held)?;
-        if self.is_short() {
-            read(&vectors[0], out, Threads::One);
-        } else if self.program.is_small() {
-            let rows = out.par_chunks_exact_mut(self.dim()).zip(&vectors[..]);
-            rows.for_each(|(out, vector)| read(vector, out, Threads::One));
-        } else {
-            let rows = out.chunks_exact_mut(self.dim()).zip(&vectors[..]);
-            rows.for_each(|(out, vector)| read(vector, out, Threads::Pool));
-        }
+        self.each_row(out, |i, out, threads| read(&vectors[i], out, threads));
         Ok(())
+    }
+
+    /// Reads every state of a direct program out into its row.
+    fn each_at<T: Real, R: Send>(
+        &self,
+        out: &mut [R],
+        read: impl Fn(Evolution<'_, T>, &mut [R], Threads) + Sync,
+    ) {
+        self.each_row(out, |i, out, threads| read(self.at(i), out, threads));
+    }
+
+    /// Writes every row: small ones side by side, large ones on all threads.
+    fn each_row<R: Send>(&self, out: &mut [R], write: impl Fn(usize, &mut [R], Threads) + Sync) {
+        if self.is_short() {
+            write(0, out, Threads::One);
+        } else if self.program.is_small() {
+            let rows = out.par_chunks_exact_mut(self.dim()).enumerate();
+            rows.for_each(|(i, out)| write(i, out, Threads::One));
+        } else {
+            let rows = out.chunks_exact_mut(self.dim()).enumerate();
+            rows.for_each(|(i, out)| write(i, out, Threads::Pool));
+        }
+    }
+
+    /// The circuit at the parameters of state `i`.
+    fn at<T: Real>(&self, i: usize) -> Evolution<'_, T> {
+        self.program.at(self.row(i), true)
     }
 
     fn all_samples<T: Real>(
@@ -352,10 +394,14 @@ impl State {
         seed: u64,
     ) -> Result<Vec<u8>, Error> {
         let n = self.program.plan().n_qubits();
-        let vectors = self.look(held)?;
+        let is_direct = self.program.is_direct();
+        let vectors = if is_direct { None } else { Some(self.look(held)?) };
         let room = || vec![0.0; self.dim()];
         let rows = map_batch(self.batch, self.program.is_small(), room, |q, i, threads| {
-            self.program.probabilities(&vectors[i], q, threads);
+            match &vectors {
+                Some(vectors) => self.program.probabilities(&vectors[i], q, threads),
+                None => self.at::<T>(i).read(Read::Probabilities(q), threads),
+            }
             let mut rng = generator(seed, Purpose::Sample, i as u64, 0);
             let drawn = sample(q, shots, &mut rng);
             let bits = drawn.into_iter().flat_map(|z| (0..n).map(move |q| (z >> q & 1) as u8));
@@ -365,6 +411,21 @@ impl State {
     }
 
     fn all_gradients<T: Real>(&self, held: &Held<T>, cotangent: &[f64]) -> Result<Vec<f64>, Error> {
+        if self.program.is_direct() {
+            let rows = map_batch(
+                self.batch,
+                self.program.is_small(),
+                || (),
+                |(), i, threads| {
+                    let mut gradient = vec![0.0; self.row(i).len()];
+                    let cotangent = self.own(i, cotangent);
+                    let asked = Read::Gradient { cotangent, shift: 0.0, gradient: &mut gradient };
+                    self.at::<T>(i).read(asked, threads);
+                    gradient
+                },
+            );
+            return Ok(rows.concat());
+        }
         if self.program.plan().n_qubits() >= LARGE_QUBITS {
             return self.large_gradients(held, cotangent);
         }
@@ -408,11 +469,15 @@ impl State {
         cotangent: &[f64],
         threads: Threads,
     ) -> Vec<f64> {
-        let dim = self.dim();
-        let own = if cotangent.len() == dim { 0..dim } else { i * dim..(i + 1) * dim };
-        let start = Start::State { psi, cotangent: &cotangent[own], shift: 0.0 };
+        let start = Start::State { psi, cotangent: self.own(i, cotangent), shift: 0.0 };
         let mut gradient = vec![0.0; self.row(i).len()];
-        self.program.at(self.row(i), true).adjoint(start, room, &mut gradient, threads);
+        self.at(i).adjoint(start, room, &mut gradient, threads);
         gradient
+    }
+
+    /// The cotangent of state `i`.
+    fn own<'a>(&self, i: usize, cotangent: &'a [f64]) -> &'a [f64] {
+        let dim = self.dim();
+        if cotangent.len() == dim { cotangent } else { &cotangent[i * dim..(i + 1) * dim] }
     }
 }

@@ -29,6 +29,29 @@ impl LinearMap {
         Self { columns, offset: 0 }
     }
 
+    /// The map with these columns, which are independent. Where there is none, any that makes the map
+    /// one that can be inverted.
+    pub fn completed(columns: &[Option<u64>], offset: u64) -> Self {
+        let mut known: Vec<u64> = Vec::with_capacity(columns.len());
+        let mut is_new = |word: u64| {
+            let left = known.iter().fold(word, |left, column| left.min(left ^ column));
+            if left != 0 {
+                known.push(left);
+            }
+            left != 0
+        };
+        for column in columns.iter().flatten() {
+            assert!(is_new(*column), "independent columns");
+        }
+        // The bit itself, if it can be.
+        let n = columns.len();
+        let mut free = |q: usize| (q..n).chain(0..q).map(|q| 1 << q).find(|word| is_new(*word));
+        let column = |(q, column): (usize, &Option<u64>)| {
+            column.unwrap_or_else(|| free(q).expect("as many words as bits"))
+        };
+        Self { columns: columns.iter().enumerate().map(column).collect(), offset }
+    }
+
     /// Bits of the outcomes that it maps.
     pub fn n_bits(&self) -> usize {
         self.columns.len()
@@ -149,6 +172,32 @@ impl Relabelling {
         let mut relabelling = Self { moves: vec![], map: LinearMap::identity(n_bits) };
         relabelling.push(first);
         relabelling
+    }
+
+    /// Moves that make a map.
+    pub fn from_map(map: LinearMap) -> Self {
+        let mut left = LinearMap { offset: 0, ..map.clone() };
+        let mut moves = Vec::new();
+        // Gauss-Jordan elimination on rows: each column becomes its bit.
+        for q in 0..map.n_bits() {
+            let mut undo = |left: &mut LinearMap, control: usize, target: usize| {
+                left.add(control, target);
+                moves.push(Move::Add(control, target));
+            };
+            if left.columns[q] >> q & 1 == 0 {
+                let above = left.columns[q] >> q << q;
+                undo(&mut left, above.trailing_zeros() as usize, q);
+            }
+            for target in (0..map.n_bits()).filter(|target| *target != q) {
+                if left.columns[q] >> target & 1 == 1 {
+                    undo(&mut left, q, target);
+                }
+            }
+        }
+        moves.reverse();
+        let flips = (0..map.n_bits()).filter(|q| map.offset >> q & 1 == 1);
+        moves.extend(flips.map(Move::Flip));
+        Self { moves, map }
     }
 
     fn push(&mut self, next: Move) {

@@ -4,11 +4,13 @@
 //! rewritten into three kinds of stages: real rotations, phases and permutations of outcomes.
 //! [`passes`] deals the stages out to sweeps of a state that does not fit into a cache.
 
+mod cut;
 pub mod gate;
 mod linear;
 mod passes;
 mod plan;
 
+pub use cut::Cut;
 pub use gate::Gate;
 pub use linear::{LinearMap, Relabelling};
 pub use passes::{Pass, passes};

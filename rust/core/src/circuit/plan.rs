@@ -22,6 +22,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// A constant.
+    pub(super) fn fixed(angle: f64) -> Self {
+        Self { fixed: angle, terms: vec![] }
+    }
+
     fn new(scaled: Scaled, angle: Option<Angle>) -> Self {
         match angle {
             Some(Angle::Param(i)) if scaled.times != 0.0 => {
@@ -285,6 +290,24 @@ impl Plan {
         plan.absorb_the_beginning();
         plan.silence_the_end();
         Ok(plan)
+    }
+
+    /// A plan with the same parameters.
+    pub(super) fn with(
+        &self,
+        n_qubits: usize,
+        start: u64,
+        product: Vec<(usize, Turn)>,
+        stages: Vec<Stage>,
+    ) -> Self {
+        let (n_params, global) = (self.n_params, Turn::default());
+        Self { n_qubits, n_params, start, global, product, stages }
+    }
+
+    /// Follows all stages by another.
+    pub(super) fn push(&mut self, stage: Stage) {
+        self.stages.push(stage);
+        self.stages = merged(&self.stages);
     }
 
     /// Number of qubits.

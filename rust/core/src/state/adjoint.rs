@@ -5,9 +5,9 @@
 //! where the angle stands. Angles are affine in the parameters, so derivatives are pulled back
 //! through the same coefficients.
 
-use super::bound::Bound;
+use super::bound::{Beginning, Bound, Reading};
+use super::halves::{Cotangents, Halves};
 use super::permute::Gather;
-use super::product::Product;
 use super::real::Real;
 use super::simulate::{Evolution, Sweep};
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
@@ -52,8 +52,8 @@ impl<T: Real> Evolution<'_, T> {
     ) {
         let sweeps = self.program.sweeps().iter().zip(&self.sweeps).enumerate();
         for (i, (Sweep { layout, steps }, bound)) in sweeps.rev() {
-            let product = (i == 0).then_some(&self.product);
-            let back = Back { layout, steps: bound, product, values: self.program.values() };
+            let beginning = (i == 0).then_some(&self.beginning);
+            let back = Back { layout, steps: bound, beginning, values: self.program.values() };
             let found = back.run(std::mem::replace(&mut start, Start::Room), room, threads);
             let mut derivatives = &found.by_angle[..];
             for (step, bound) in steps.iter().zip(bound) {
@@ -61,7 +61,10 @@ impl<T: Real> Evolution<'_, T> {
                 bound.pull_back(step, own, gradient);
                 derivatives = others;
             }
-            if let Some(product) = product {
+            if let Some((halves, found)) = beginning.and_then(Beginning::halves).zip(found.halves) {
+                halves.pull_back(found, gradient);
+            }
+            if let Some(product) = beginning.and_then(Beginning::product) {
                 let mut by_place = found.by_place;
                 by_place.extend(product.outer_derivatives(found.sums));
                 for (q, turn) in self.program.plan().product() {
@@ -77,29 +80,36 @@ struct Back<'a, T> {
     layout: &'a Layout,
     steps: &'a [Bound<'a, T>],
     /// In the first sweep, what it started from.
-    product: Option<&'a Product<T>>,
+    beginning: Option<&'a Beginning<'a, T>>,
     /// In the last sweep, how the cotangent's values come to amplitudes.
     values: Option<&'a Gather>,
 }
 
 /// What is read on the way.
-struct Found {
+struct Found<T> {
     /// Derivatives by the angles of each stage.
     by_angle: Vec<f64>,
     /// Derivatives by the angles of the product's places in a tile.
     by_place: Vec<f64>,
-    /// Each tile's contraction with the product.
+    /// Each tile's contraction with a product.
     sums: Vec<f64>,
+    /// Cotangents of halves.
+    halves: Option<Cotangents<T>>,
 }
 
 impl<T: Real> Back<'_, T> {
-    fn nothing_found(&self) -> Found {
+    fn nothing_found(&self) -> Found<T> {
         let n_angles = self.steps.iter().map(Bound::n_angles).sum();
         let (by_angle, by_place) = (vec![0.0; n_angles], vec![0.0; self.layout.tile_qubits()]);
-        Found { by_angle, by_place, sums: Vec::new() }
+        let halves = self.halves().map(Halves::no_cotangents);
+        Found { by_angle, by_place, sums: Vec::new(), halves }
     }
 
-    fn run(&self, start: Start<'_, T>, room: &mut Workspace<T>, threads: Threads) -> Found {
+    fn halves(&self) -> Option<&Halves<'_, T>> {
+        self.beginning.and_then(Beginning::halves)
+    }
+
+    fn run(&self, start: Start<'_, T>, room: &mut Workspace<T>, threads: Threads) -> Found<T> {
         let Workspace { psi, lambda, rooms } = room;
         let mut all = self.nothing_found();
         if let Start::State { psi: Some(held), .. } = start {
@@ -144,8 +154,8 @@ impl<T: Real> Back<'_, T> {
                     }
                 }
                 let last = self.tile(psi, lambda, spare, number, &mut found);
-                // Below the product nothing is left to read.
-                if self.product.is_none() {
+                // Before the beginning nothing is left to read.
+                if self.beginning.is_none() {
                     for (tile, to) in [&mut *psi, &mut *lambda].into_iter().zip(vectors) {
                         for (part, to) in tile.parts().zip(to) {
                             // SAFETY: as above.
@@ -161,6 +171,9 @@ impl<T: Real> Back<'_, T> {
             all.by_angle.iter_mut().zip(found.by_angle).for_each(add);
             all.by_place.iter_mut().zip(found.by_place).for_each(add);
             all.sums.extend(found.sums);
+            if let Some((all, found)) = all.halves.as_mut().zip(found.halves) {
+                all.add(&found);
+            }
         }
         all
     }
@@ -172,14 +185,15 @@ impl<T: Real> Back<'_, T> {
         lambda: &mut Vector<T>,
         spare: &mut Spare<T>,
         number: usize,
-        found: &mut Found,
+        found: &mut Found<T>,
     ) -> Option<&Gather> {
-        let derivatives = [&mut found.by_angle[..], &mut found.by_place];
-        let (steps, product) = (self.steps, self.product);
+        let Found { by_angle, by_place, sums, halves } = found;
+        let reading = Reading { by_angle, by_place, cotangents: halves.as_mut() };
+        let (steps, beginning) = (self.steps, self.beginning);
         let (total, last) =
-            Bound::unapply_all(steps, product, psi, lambda, spare, number, derivatives);
-        if product.is_some() {
-            found.sums.push(total);
+            Bound::unapply_all(steps, beginning, psi, lambda, spare, number, reading);
+        if beginning.is_some() {
+            sums.push(total);
         }
         last
     }

@@ -29,6 +29,9 @@ impl<T: Real> Array<T> {
     /// Room for `len` numbers that start in a given quarter of a page: arrays that are worked on side
     /// by side are to start in different ones.
     pub fn beside(quarter: usize, len: usize) -> Self {
+        if len == 0 {
+            return Self { lines: Lines::default(), start: 0, len, numbers: PhantomData };
+        }
         let lines = memory::take((len * size_of::<T>()).div_ceil(LINE) + 2 * PAGE / LINE);
         // In lines: what is left of the page that the first one is in.
         let rest = lines.as_ptr().addr().wrapping_neg() % PAGE / LINE;

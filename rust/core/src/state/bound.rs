@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::halves::{Cotangents, Halves};
 use super::layer::{Derivatives, Layer};
 use super::permute::Gather;
 use super::phase::{Phases, Terms};
@@ -61,6 +62,40 @@ impl Step {
     }
 }
 
+/// What the first sweep's tiles are made of.
+pub enum Beginning<'a, T> {
+    Product(Product<T>),
+    Halves(Box<Halves<'a, T>>),
+}
+
+impl<T> Beginning<'_, T> {
+    /// The product, if it is one.
+    pub fn product(&self) -> Option<&Product<T>> {
+        match self {
+            Self::Product(product) => Some(product),
+            Self::Halves(_) => None,
+        }
+    }
+
+    /// The halves, if it is these.
+    pub fn halves(&self) -> Option<&Halves<'_, T>> {
+        match self {
+            Self::Product(_) => None,
+            Self::Halves(halves) => Some(halves),
+        }
+    }
+}
+
+/// What is read off on the way back.
+pub struct Reading<'a, T> {
+    /// Derivatives by the angles of all stages.
+    pub by_angle: &'a mut [f64],
+    /// By the angles of a product's places.
+    pub by_place: &'a mut [f64],
+    /// Cotangents of halves.
+    pub cotangents: Option<&'a mut Cotangents<T>>,
+}
+
 /// A stage at given parameters, ready to run on any tile.
 pub enum Bound<'a, T> {
     Rotate(Rotations<T>),
@@ -89,16 +124,20 @@ impl<'a, T: Real> Bound<'a, T> {
         steps.iter().map(bind).collect()
     }
 
-    /// Runs stages on tile number `number`, together as far as layers take them. They begin with a
-    /// product if there is one, and with what the tile holds if not. A relabelling that comes last is
+    /// Runs stages on tile number `number`, together as far as layers take them. They start from the
+    /// beginning if it is given, and from what the tile holds if not. A relabelling that comes last is
     /// not done but returned: it can be done as the tile is written.
     pub fn apply_all(
         stages: &'a [Self],
-        product: Option<&'a Product<T>>,
+        beginning: Option<&'a Beginning<'a, T>>,
         tile: &mut Vector<T>,
         spare: &mut Spare<T>,
         number: usize,
     ) -> Option<&'a Gather> {
+        if let Some(halves) = beginning.and_then(Beginning::halves) {
+            halves.write(number, tile);
+        }
+        let product = beginning.and_then(Beginning::product);
         let (mut layer, mut filled) = (Layer { product, ..Layer::default() }, 0);
         for stage in stages {
             let place = stage.place([1, 2, 3]);
@@ -119,19 +158,21 @@ impl<'a, T: Real> Bound<'a, T> {
         last
     }
 
-    /// Undoes stages on a tile of the state and of its cotangent, and adds to the derivatives by their
-    /// angles. If they began with a product, the tiles mean nothing afterwards, the derivatives by its
-    /// places are added to, too, and what [`Product::read`] says is returned; if not, a relabelling
-    /// that comes last is not done but returned.
+    /// Undoes stages on a tile of the state and of its cotangent, and adds to what is read. If the
+    /// beginning is given, the tiles mean nothing afterwards, and what [`Product::read`] says of a
+    /// product is returned; if not, a relabelling that comes last is not done but returned.
     pub fn unapply_all(
         stages: &'a [Self],
-        product: Option<&'a Product<T>>,
+        beginning: Option<&'a Beginning<'a, T>>,
         psi: &mut Vector<T>,
         lambda: &mut Vector<T>,
         spare: &mut Spare<T>,
         number: usize,
-        [mut derivatives, by_place]: [&mut [f64]; 2],
+        reading: Reading<'_, T>,
     ) -> (f64, Option<&'a Gather>) {
+        let Reading { by_angle: mut derivatives, by_place, cotangents } = reading;
+        let halves = beginning.and_then(Beginning::halves).zip(cotangents);
+        let product = beginning.and_then(Beginning::product);
         let (mut layer, mut filled) = (Layer::default(), 0);
         let mut sums = Derivatives::default();
         for stage in stages.iter().rev() {
@@ -152,9 +193,12 @@ impl<'a, T: Real> Bound<'a, T> {
             }
         }
         (layer.product, sums.places) = (product, by_place);
-        let last = layer.only_gather();
+        let last = layer.only_gather().filter(|_| halves.is_none());
         if last.is_none() {
             layer.unapply(psi, lambda, spare, number, &mut sums);
+        }
+        if let Some((halves, cotangents)) = halves {
+            halves.contract(number, lambda, cotangents);
         }
         (sums.total, last)
     }

@@ -4,6 +4,7 @@ pub(crate) mod abreast;
 mod adjoint;
 mod array;
 mod bound;
+mod halves;
 mod layer;
 mod permute;
 mod phase;
@@ -18,6 +19,7 @@ mod vector;
 
 pub use adjoint::Start;
 pub(crate) use array::Array;
+pub use halves::Read;
 pub use real::Real;
 pub(crate) use real::fma;
 pub use sample::sample;

@@ -3,6 +3,7 @@
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
 use super::adjoint::Start;
+use super::halves::Read;
 use super::simulate::Evolution;
 use super::vector::{Rooms, Vector, Workspace};
 use crate::parallel::Threads;
@@ -41,13 +42,15 @@ pub trait Real:
     fn fused(self, a: Self, b: Self) -> Self;
 
     /// [`Evolution::run`]. Being no generic function, it is compiled here with all its kernels, and
-    /// not again in each crate that calls it; so is the next.
+    /// not again in each crate that calls it; so are the next ones.
     fn run(
         evolution: &Evolution<'_, Self>,
         psi: &mut Vector<Self>,
         rooms: &mut Rooms<Self>,
         threads: Threads,
     );
+    /// [`Evolution::read`].
+    fn read(evolution: &Evolution<'_, Self>, asked: Read<'_, Self>, threads: Threads);
     /// [`Evolution::adjoint`].
     fn adjoint(
         evolution: &Evolution<'_, Self>,
@@ -84,6 +87,9 @@ macro_rules! real {
                 threads: Threads,
             ) {
                 evolution.forward(psi, rooms, threads)
+            }
+            fn read(evolution: &Evolution<'_, Self>, asked: Read<'_, Self>, threads: Threads) {
+                evolution.read_directly(asked, threads)
             }
             fn adjoint(
                 evolution: &Evolution<'_, Self>,

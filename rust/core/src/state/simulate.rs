@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use num_complex::Complex;
 
-use super::bound::{Bound, Step};
+use super::bound::{Beginning, Bound, Step};
+use super::halves::{Read, Sides};
 use super::layer::permute;
 use super::permute::Gather;
 use super::product::Product;
@@ -12,7 +13,7 @@ use super::readout::Readout;
 use super::real::Real;
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
 use super::vector::{Rooms, Vector};
-use crate::circuit::{Circuit, LinearMap, Plan, passes};
+use crate::circuit::{Circuit, Cut, LinearMap, Plan, passes};
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 use crate::parallel::{Threads, map_tasks_with};
@@ -22,6 +23,8 @@ use crate::trigonometry::Angles;
 #[derive(Debug, Clone)]
 pub struct Program {
     plan: Plan,
+    /// The plan's beginning, if it is not run stage by stage.
+    sides: Option<Box<Sides>>,
     sweeps: Vec<Sweep>,
     /// The plan's last relabelling, which no sweep runs.
     relabelling: LinearMap,
@@ -49,26 +52,44 @@ impl Program {
     /// Compiles a circuit.
     pub fn new(circuit: &Circuit) -> Result<Self> {
         let (plan, relabelling) = Plan::new(circuit)?.relabelled();
-        Ok(Self::of(plan, relabelling))
+        let cut = Cut::best(&plan);
+        Ok(Self::of(plan, cut, relabelling))
     }
 
-    fn of(plan: Plan, relabelling: LinearMap) -> Self {
+    /// Compiles a circuit that is run stage by stage from its first gate on, whatever that costs: what
+    /// [`Self::new`] makes of it is tested against this.
+    pub fn in_stages(circuit: &Circuit) -> Result<Self> {
+        let (plan, relabelling) = Plan::new(circuit)?.relabelled();
+        Ok(Self::of(plan, None, relabelling))
+    }
+
+    /// Of a plan that is run stage by stage.
+    pub(super) fn uncut(plan: Plan) -> Self {
+        let relabelling = LinearMap::identity(plan.n_qubits());
+        Self::of(plan, None, relabelling)
+    }
+
+    pub(super) fn of(plan: Plan, mut cut: Option<Cut>, relabelling: LinearMap) -> Self {
         let sweep = |pass: crate::circuit::Pass| {
             let layout = Layout::new(plan.n_qubits(), &pass.qubits);
             let steps = pass.stages.iter().map(|stage| Step::new(stage, &layout)).collect();
             Sweep { layout, steps }
         };
-        let sweeps: Vec<Sweep> = passes(&plan).into_iter().map(sweep).collect();
+        let in_sweeps = cut.as_ref().map_or(&plan, |cut| &cut.rest);
+        let sweeps: Vec<Sweep> = passes(in_sweeps).into_iter().map(sweep).collect();
         let last = sweeps.last().expect("at least one sweep");
-        let readout = Readout::new(&relabelling, &last.layout);
-        Self { plan, sweeps, relabelling, readout, measured: OnceLock::new() }
+        let left = cut.as_mut().map_or_else(|| relabelling.clone(), |cut| cut.absorb(&relabelling));
+        let readout = Readout::new(&left, &last.layout);
+        let sides = cut.map(|cut| Box::new(Sides::new(cut, &sweeps[0].layout, &left)));
+        Self { plan, sides, sweeps, relabelling, readout, measured: OnceLock::new() }
     }
 
     /// What of the program a measurement sees, made when first asked for.
     pub fn measured(&self) -> &Measured {
         self.measured.get_or_init(|| {
             let (plan, first) = self.plan.measured();
-            let program = Self::of(plan, LinearMap::identity(self.plan.n_qubits()));
+            let cut = Cut::best(&plan);
+            let program = Self::of(plan, cut, LinearMap::identity(self.plan.n_qubits()));
             Box::new(Measured { program, relabelling: first.then(&self.relabelling) })
         })
     }
@@ -91,6 +112,11 @@ impl Program {
     /// The plan, but for the relabelling that comes last.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether a state can be read without being written: [`Evolution::read`].
+    pub fn is_direct(&self) -> bool {
+        self.sides.as_ref().is_some_and(|sides| sides.are_direct())
     }
 
     /// How often a state goes through memory.
@@ -123,16 +149,22 @@ impl Program {
     /// The circuit at given parameters. Phases that no later rotation can see are left out unless
     /// `all_phases`: they change amplitudes, but no probability.
     pub fn at<T: Real>(&self, params: &[f64], all_phases: bool) -> Evolution<'_, T> {
-        let halves = self.plan.product().iter().map(|(_, turn)| turn.at(params) / 2.0);
+        let product = if self.sides.is_none() { self.plan.product() } else { &[] };
+        let halves = product.iter().map(|(_, turn)| turn.at(params) / 2.0);
         let steps = self.sweeps.iter().flat_map(|sweep| &sweep.steps);
         let angles: Vec<f64> = halves.chain(steps.flat_map(|s| s.evaluate(params))).collect();
         let mut room = <[Vec<f64>; 2]>::default();
         let mut angles = Angles::new(&angles, &mut room);
-        let of_product = angles.take(self.plan.product().len());
+        let of_product = angles.take(product.len());
         let steps = self.sweeps.iter().map(|sweep| &sweep.steps);
+        let layout = &self.sweeps[0].layout;
+        let beginning = match &self.sides {
+            Some(sides) => Beginning::Halves(Box::new(sides.at(params, all_phases))),
+            None => Beginning::Product(Product::new(&self.plan, layout, of_product)),
+        };
         Evolution {
             program: self,
-            product: Product::new(&self.plan, &self.sweeps[0].layout, of_product),
+            beginning,
             sweeps: steps.map(|steps| Bound::all(steps, &mut angles, all_phases)).collect(),
             turned: if all_phases { self.plan.global().at(params) } else { 0.0 },
         }
@@ -142,12 +174,22 @@ impl Program {
 /// A program at given parameters: what runs forward, and then backward.
 pub struct Evolution<'a, T> {
     pub(super) program: &'a Program,
-    pub(super) product: Product<T>,
+    pub(super) beginning: Beginning<'a, T>,
     pub(super) sweeps: Vec<Vec<Bound<'a, T>>>,
     turned: f64,
 }
 
 impl<T: Real> Evolution<'_, T> {
+    /// Reads the state of a program that [is direct](Program::is_direct).
+    pub fn read(&self, asked: Read<'_, T>, threads: Threads) {
+        T::read(self, asked, threads);
+    }
+
+    pub(super) fn read_directly(&self, asked: Read<'_, T>, threads: Threads) {
+        let halves = self.beginning.halves().expect("a direct program");
+        halves.read(asked, self.turned, threads);
+    }
+
     /// Runs the circuit into `psi`.
     pub fn run(&self, psi: &mut Vector<T>, rooms: &mut Rooms<T>, threads: Threads) {
         T::run(self, psi, rooms, threads);
@@ -156,14 +198,14 @@ impl<T: Real> Evolution<'_, T> {
     pub(super) fn forward(&self, psi: &mut Vector<T>, rooms: &mut Rooms<T>, threads: Threads) {
         psi.turned = self.turned;
         for (i, (sweep, steps)) in self.program.sweeps.iter().zip(&self.sweeps).enumerate() {
-            let product = (i == 0).then_some(&self.product);
+            let beginning = (i == 0).then_some(&self.beginning);
             if sweep.layout.is_whole() {
                 let spare = &mut rooms.get(Threads::One)[0].spare;
-                if let Some(gather) = Bound::apply_all(steps, product, psi, spare, 0) {
+                if let Some(gather) = Bound::apply_all(steps, beginning, psi, spare, 0) {
                     permute(gather, psi.parts(), spare, 0);
                 }
             } else {
-                sweep.run(steps, product, psi, rooms, threads);
+                sweep.run(steps, beginning, psi, rooms, threads);
             }
         }
     }
@@ -173,7 +215,7 @@ impl Sweep {
     fn run<'a, T: Real>(
         &self,
         steps: &[Bound<'a, T>],
-        product: Option<&'a Product<T>>,
+        beginning: Option<&'a Beginning<'a, T>>,
         psi: &mut Vector<T>,
         rooms: &mut Rooms<T>,
         threads: Threads,
@@ -188,13 +230,13 @@ impl Sweep {
                 let [re_pieces, im_pieces] =
                     [re, im].map(|part| move |range| unsafe { &*part.piece(range) });
                 tile.is_real = is_real;
-                if product.is_none() {
+                if beginning.is_none() {
                     self.layout.load(number, re_pieces, &mut tile.re);
                     if !is_real {
                         self.layout.load(number, im_pieces, &mut tile.im);
                     }
                 }
-                let last = Bound::apply_all(steps, product, tile, spare, number);
+                let last = Bound::apply_all(steps, beginning, tile, spare, number);
                 for (part, to) in tile.parts().zip([re, im]) {
                     unsafe { self.layout.store(number, part, last, to) };
                 }

@@ -115,7 +115,7 @@ impl Layout {
 }
 
 /// Puts the bits of `value` at the given positions.
-fn spread(value: usize, positions: &[usize]) -> usize {
+pub fn spread(value: usize, positions: &[usize]) -> usize {
     positions.iter().enumerate().fold(0, |sum, (i, q)| sum | (value >> i & 1) << q)
 }
 

@@ -35,6 +35,11 @@ impl<T: Real> Vector<T> {
         Self::beside(PLACES[2..].try_into().expect("two of four"), 1 << n_qubits)
     }
 
+    /// No room at all.
+    fn nowhere() -> Self {
+        Self::beside([0, 0], 0)
+    }
+
     fn beside(places: [usize; 2], len: usize) -> Self {
         let [re, im] = places.map(|place| Array::beside(place, len));
         Self { re, im, is_real: true, turned: 0.0 }
@@ -223,8 +228,8 @@ pub(super) struct TileRoom<T> {
 impl<T: Real> TileRoom<T> {
     /// Room for tiles of so many qubits, or, for a state that is one tile, only for relabelling it.
     fn new(tile_qubits: usize, is_whole: bool) -> Self {
-        let psi = Vector::new(if is_whole { 0 } else { tile_qubits });
-        let (lambda, cotangent) = (Vector::cotangent(0), Array::new(0));
+        let psi = if is_whole { Vector::nowhere() } else { Vector::new(tile_qubits) };
+        let (lambda, cotangent) = (Vector::nowhere(), Array::new(0));
         let mut room = Self { psi, lambda, spare: Vec::new(), cotangent };
         room.add_spare(tile_qubits, 2);
         room

@@ -1,0 +1,258 @@
+//! Reading out a state that is all a product of two matrices: block by block, in the order of outcomes,
+//! without ever being written as a whole.
+
+use std::ops::Range;
+
+use num_complex::Complex;
+
+use super::products::{Grid, PANEL, contract_columns, contract_rows, multiply};
+use super::{Cotangents, Halves, cotangent, parts_mut};
+use crate::circuit::LinearMap;
+use crate::parallel::{Threads, map_tasks_with};
+use crate::simd::kernel;
+use crate::state::array::Array;
+use crate::state::real::{Real, fma};
+use crate::state::tiles::Shared;
+
+/// Amplitudes of a block, if rows are not longer: they are to stay in the first-level cache.
+const BLOCK: usize = 1 << 11;
+/// Rows of a block, at least.
+const ROWS: usize = 16;
+/// Amplitudes of a task, and how many tasks there are at least and at most: each adds up cotangents of
+/// its own.
+const TASK: usize = 1 << 16;
+const TASKS: Range<usize> = 8..32;
+
+/// What a last relabelling adds to the high qubits' outcome: the panels of columns fall into equal parts,
+/// for each of which it is another number.
+#[derive(Debug, Clone)]
+pub struct Shear(Vec<usize>);
+
+impl Shear {
+    /// None where it does more than that.
+    pub fn of(relabelling: &LinearMap, n_low: usize) -> Option<Self> {
+        let n_columns = 1u64 << n_low;
+        let added = |q: usize| relabelling.linear(1 << q) ^ 1 << q;
+        let mut by_part = vec![0];
+        for q in 0..relabelling.n_bits() {
+            let is_high = added(q).is_multiple_of(n_columns);
+            if !is_high || (added(q) != 0 && (q >= n_low || 1 << q < PANEL)) {
+                return None;
+            }
+        }
+        if relabelling.apply(0) != 0 {
+            return None;
+        }
+        // The lowest qubit that something is told of; those above it number the parts.
+        let first = (0..n_low).find(|q| added(*q) != 0).unwrap_or(n_low);
+        for q in first..n_low {
+            let word = (added(q) / n_columns) as usize;
+            by_part.extend_from_within(..);
+            let half = by_part.len() / 2;
+            by_part[half..].iter_mut().for_each(|part| *part ^= word);
+        }
+        Some(Self(by_part))
+    }
+}
+
+/// What is asked of a state.
+pub enum Read<'a, T> {
+    /// Its amplitudes.
+    Amplitudes(&'a mut [Complex<T>]),
+    /// The probability of every outcome.
+    Probabilities(&'a mut [f64]),
+    /// To be added to, the derivatives of `sum_z cotangent(z) |psi(z)|^2`.
+    Gradient {
+        /// For every outcome.
+        cotangent: &'a [f64],
+        /// Taken off all of them: a constant has no gradient, but its rounding errors would.
+        shift: f64,
+        /// One derivative for each parameter.
+        gradient: &'a mut [f64],
+    },
+}
+
+/// Some rows of a state, panel by panel.
+struct Block<T> {
+    n_rows: usize,
+    re: Array<T>,
+    im: Array<T>,
+    /// Of both, where that is asked for.
+    sum: Array<T>,
+}
+
+impl<T: Real> Halves<'_, T> {
+    /// Reads out the state, times a phase of the whole.
+    pub fn read(&self, asked: Read<'_, T>, turned: f64, threads: Threads) {
+        match asked {
+            Read::Amplitudes(out) => {
+                let (sin, cos) = turned.sin_cos();
+                let phase = [cos, sin].map(T::from_f64);
+                let out = Shared::new(out);
+                self.each_block(
+                    threads,
+                    || (),
+                    |(), block, places| {
+                        // SAFETY: blocks do not overlap.
+                        amplitudes(block, self.is_real(), phase, unsafe { out.piece(places) });
+                    },
+                );
+            }
+            Read::Probabilities(out) => {
+                let out = Shared::new(out);
+                self.each_block(
+                    threads,
+                    || (),
+                    |(), block, places| {
+                        // SAFETY: as above.
+                        probabilities(block, self.is_real(), unsafe { out.piece(places) });
+                    },
+                );
+            }
+            Read::Gradient { cotangent, shift, gradient } => {
+                let none = || self.no_cotangents();
+                let found = self.each_block(threads, none, |found, block, places| {
+                    let first = places.start / self.n_columns();
+                    scale(block, self.is_real(), &cotangent[places], shift);
+                    self.contract_block(block, first, found);
+                });
+                let mut tasks = found.into_iter();
+                if let Some(mut all) = tasks.next() {
+                    tasks.for_each(|found| all.add(&found));
+                    self.pull_back(all, gradient);
+                }
+            }
+        }
+    }
+
+    /// Writes block by block and has each worked on, which is told its places in the whole; a task has
+    /// some blocks, and a value of its own.
+    fn each_block<R: Send>(
+        &self,
+        threads: Threads,
+        value: impl Fn() -> R + Sync,
+        work: impl Fn(&mut R, &mut Block<T>, Range<usize>) + Sync,
+    ) -> Vec<R> {
+        let (n_columns, n_rows) = (self.n_columns(), self.high.parts[0].len() / self.all.n_paths);
+        let rows = (BLOCK / n_columns).max(ROWS).min(n_rows);
+        let room = |quarter| Array::beside(quarter, rows * n_columns);
+        let block = |_| Block { n_rows: rows, re: room(0), im: room(2), sum: room(1) };
+        let mut rooms: Vec<Block<T>> = (0..threads.number()).map(block).collect();
+        let n_blocks = n_rows / rows;
+        // As many for any number of threads, so that sums are added up alike.
+        let n_tasks = (n_rows * n_columns / TASK).clamp(TASKS.start, TASKS.end).min(n_blocks);
+        map_tasks_with(&mut rooms, n_tasks, |block, task| {
+            let mut value = value();
+            for number in task * n_blocks / n_tasks..(task + 1) * n_blocks / n_tasks {
+                let first = number * rows;
+                let grid = Grid::by_panels(n_columns, rows);
+                for (panels, rows) in self.parts(first..first + rows) {
+                    let (low, high) = (self.low.first(), self.high.second());
+                    multiply(low, high, panels, &rows, grid, [&mut block.re, &mut block.im]);
+                }
+                work(&mut value, block, first * n_columns..(first + rows) * n_columns);
+            }
+            value
+        })
+    }
+
+    fn contract_block(&self, block: &Block<T>, first: usize, found: &mut Cotangents<T>) {
+        let lambda = if self.is_real() {
+            [&block.re[..], &[], &[]]
+        } else {
+            cotangent(&block.re, &block.im, &block.sum)
+        };
+        let [of_low, of_high] = &mut found.0;
+        let grid = Grid::by_panels(self.n_columns(), block.n_rows);
+        for (panels, rows) in self.parts(first..first + block.n_rows) {
+            let (low, high) = (self.low.conjugate(), self.high.conjugate());
+            contract_rows(lambda, low, panels.clone(), &rows, grid, parts_mut(of_high));
+            contract_columns(lambda, high, panels, &rows, grid, parts_mut(of_low));
+        }
+    }
+
+    fn n_columns(&self) -> usize {
+        self.low.parts[0].len() / self.all.n_paths
+    }
+
+    /// The parts of some outcomes' rows: panels, and the rows of the high side that belong there.
+    fn parts(&self, rows: Range<usize>) -> impl Iterator<Item = (Range<usize>, Vec<usize>)> + '_ {
+        let Shear(by_part) = self.all.shear.as_ref().expect("only asked for if it is direct");
+        let width = self.n_columns() / PANEL / by_part.len();
+        by_part.iter().enumerate().map(move |(part, added)| {
+            let of_high = rows.clone().map(|row| row ^ added).collect();
+            (part * width..(part + 1) * width, of_high)
+        })
+    }
+}
+
+/// The rows of a block's panels: where each stands in the block, and in outcomes' order.
+#[inline(always)]
+fn pieces<T>(block: &Block<T>, len: usize) -> impl Iterator<Item = [Range<usize>; 2]> + use<T> {
+    let n_rows = block.n_rows;
+    let n_columns = len / n_rows;
+    (0..n_columns / PANEL).flat_map(move |panel| {
+        (0..n_rows).map(move |row| {
+            let own = (panel * n_rows + row) * PANEL;
+            let place = row * n_columns + panel * PANEL;
+            [own..own + PANEL, place..place + PANEL]
+        })
+    })
+}
+
+kernel! {
+    /// Writes a block as complex numbers, times a phase (c, s).
+    fn amplitudes<T>(block: &Block<T>, is_real: bool, phase: [T; 2], out: &mut [Complex<T>]) {
+        let [c, s] = phase;
+        for [own, place] in pieces(block, out.len()) {
+            let (x, y, out) = (&block.re[own.clone()], &block.im[own], &mut out[place]);
+            if is_real {
+                out.iter_mut().zip(x).for_each(|(z, x)| *z = Complex::new(c * *x, s * *x));
+                continue;
+            }
+            for ((z, x), y) in out.iter_mut().zip(x).zip(y) {
+                *z = Complex::new(
+                    fma::<T, FMA>(-s, *y, c * *x),
+                    fma::<T, FMA>(s, *x, c * *y),
+                );
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Writes the probabilities of a block.
+    fn probabilities<T>(block: &Block<T>, is_real: bool, out: &mut [f64]) {
+        for [own, place] in pieces(block, out.len()) {
+            let (x, y, out) = (&block.re[own.clone()], &block.im[own], &mut out[place]);
+            if is_real {
+                out.iter_mut().zip(x).for_each(|(q, x)| *q = x.to_f64() * x.to_f64());
+                continue;
+            }
+            for ((q, x), y) in out.iter_mut().zip(x).zip(y) {
+                let (x, y) = (x.to_f64(), y.to_f64());
+                *q = fma::<f64, FMA>(y, y, x * x);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Multiplies a block by factors, less a shift, and adds up its parts.
+    fn scale<T>(block: &mut Block<T>, is_real: bool, factors: &[f64], shift: f64) {
+        for [own, place] in pieces(block, factors.len()) {
+            let Block { re, im, sum, .. } = &mut *block;
+            let (re, factors) = (&mut re[own.clone()], &factors[place]);
+            if is_real {
+                re.iter_mut().zip(factors).for_each(|(x, f)| *x = T::from_f64(f - shift) * *x);
+                continue;
+            }
+            let (im, sum) = (&mut im[own.clone()], &mut sum[own]);
+            for (((x, y), sum), f) in re.iter_mut().zip(im).zip(sum).zip(factors) {
+                let f = T::from_f64(f - shift);
+                (*x, *y) = (f * *x, f * *y);
+                *sum = *x + *y;
+            }
+        }
+    }
+}

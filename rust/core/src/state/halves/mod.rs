@@ -1,0 +1,415 @@
+//! The beginning of a circuit as a product of two small matrices.
+//!
+//! With the states of the sides of a [`Cut`], `psi(x, y) = sum over p of low(p, x) high(y, p)`, x being
+//! the low qubits, y the high ones and p the paths. A tile is written by one product of matrices. Going
+//! backward the sides' cotangents are two more, `sum over y of lambda(y, x) conj(high(y, p))` and the
+//! same with the sides exchanged; from there each side goes back as any circuit does.
+
+mod direct;
+mod places;
+mod products;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::adjoint::Start;
+use super::real::Real;
+use super::simulate::{Evolution, Program};
+use super::tiles::Layout;
+use super::vector::{Rooms, Vector, Workspace};
+use crate::circuit::{Cut, LinearMap};
+use crate::parallel::Threads;
+pub use direct::Read;
+use direct::Shear;
+use places::Places;
+use products::{Grid, PANEL, Three, contract_columns, contract_rows, multiply};
+
+/// The compiled sides of a cut, for tiles of a layout.
+#[derive(Debug, Clone)]
+pub struct Sides {
+    n_paths: usize,
+    programs: [Program; 2],
+    places: Places,
+    shear: Option<Shear>,
+}
+
+impl Sides {
+    /// Compiles both sides of a cut, which a relabelling follows.
+    pub fn new(cut: Cut, layout: &Layout, relabelling: &LinearMap) -> Self {
+        let Cut { n_low, n_paths, sides, rest } = cut;
+        let is_all = rest.stages().is_empty();
+        Self {
+            n_paths: 1 << n_paths,
+            programs: sides.map(Program::uncut),
+            places: Places::new(n_low, layout),
+            shear: Shear::of(relabelling, n_low).filter(|_| is_all),
+        }
+    }
+
+    /// Whether the state need not be written to be read.
+    pub fn are_direct(&self) -> bool {
+        self.shear.is_some()
+    }
+
+    /// Runs them at given parameters.
+    pub fn at<T: Real>(&self, params: &[f64], all_phases: bool) -> Halves<'_, T> {
+        let mut sides = self.programs.each_ref().map(|program| {
+            let evolution = program.at(params, all_phases);
+            let mut psi = Vector::new(program.plan().n_qubits());
+            evolution.run(&mut psi, &mut Rooms::new(program), Threads::One);
+            Side { program, evolution, psi }
+        });
+        let is_real = sides.iter().all(|side| side.psi.is_real);
+        if !is_real {
+            sides.iter_mut().for_each(|side| side.psi.make_complex());
+        }
+        // Each path bit is read by one of the sides, where both values have a weight of sqrt(1/2).
+        let factor = T::from_f64((self.n_paths as f64).sqrt());
+        let [low, high] = sides.each_ref().map(|side| parts(&side.psi));
+        let low = low.map(|part| in_panels(part, self.n_paths));
+        let low = Operands::new(low.each_ref().map(|part| &part[..]), T::ONE);
+        let high = Operands::new(high, factor);
+        Halves { all: self, sides, factor, low, high }
+    }
+}
+
+/// A side at given parameters.
+struct Side<'a, T> {
+    program: &'a Program,
+    evolution: Evolution<'a, T>,
+    psi: Vector<T>,
+}
+
+/// Both sides at given parameters.
+pub struct Halves<'a, T> {
+    all: &'a Sides,
+    sides: [Side<'a, T>; 2],
+    /// What the sides' states lack.
+    factor: T,
+    /// The low side, panel by panel and path by path there, and the high side times the factor, row by
+    /// row.
+    low: Operands<T>,
+    high: Operands<T>,
+}
+
+/// What products with a complex matrix are made of, or with a real one: then it has the first part only.
+struct Operands<T> {
+    parts: [Vec<T>; 2],
+    sum: Vec<T>,
+    /// The imaginary part less the real one.
+    difference: Vec<T>,
+}
+
+impl<T: Real> Operands<T> {
+    fn new([re, im]: Parts<'_, T>, factor: T) -> Self {
+        let pairs = || re.iter().zip(im);
+        Self {
+            parts: [re, im].map(|part| part.iter().map(|x| factor * *x).collect()),
+            sum: pairs().map(|(x, y)| factor * (*x + *y)).collect(),
+            difference: pairs().map(|(x, y)| factor * (*y - *x)).collect(),
+        }
+    }
+
+    /// To be multiplied by [`Self::second`].
+    fn first(&self) -> Three<'_, T> {
+        [&self.parts[0], &self.difference, &self.sum]
+    }
+
+    /// To be multiplied by [`Self::first`].
+    fn second(&self) -> Three<'_, T> {
+        let [re, im] = &self.parts;
+        if self.is_real() { [re, &[], &[]] } else { [&self.sum, re, im] }
+    }
+
+    /// For a cotangent's products with the conjugate.
+    fn conjugate(&self) -> Three<'_, T> {
+        [&self.parts[0], &self.sum, &self.difference]
+    }
+
+    fn is_real(&self) -> bool {
+        self.parts[1].is_empty()
+    }
+}
+
+/// A cotangent's parts and their sum, in the order that [`Operands::conjugate`] asks for.
+fn cotangent<'a, T>(re: &'a [T], im: &'a [T], sum: &'a [T]) -> Three<'a, T> {
+    [sum, re, im]
+}
+
+/// Cotangents of the sides, in the order of their operands.
+pub struct Cotangents<T>([[Vec<T>; 2]; 2]);
+
+impl<T: Real> Cotangents<T> {
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()) {
+            to.iter_mut().zip(from).for_each(|(x, y)| *x += *y);
+        }
+    }
+}
+
+impl<T: Real> Halves<'_, T> {
+    /// Writes tile number `number`.
+    pub fn write(&self, number: usize, tile: &mut Vector<T>) {
+        tile.is_real = self.is_real();
+        let rows = self.all.places.rows(number);
+        let low = self.low.first().map(|part| self.of_tile(number, part));
+        let low = low.each_ref().map(|part| &part[..]);
+        let (grid, panels) = self.grid();
+        multiply(low, self.high.second(), panels, &rows, grid, [&mut tile.re, &mut tile.im]);
+    }
+
+    /// How a tile lies, and its panels.
+    fn grid(&self) -> (Grid, Range<usize>) {
+        let n_columns = self.all.places.n_columns();
+        let grid = Grid::by_rows(n_columns);
+        (grid, 0..n_columns / grid.width)
+    }
+
+    /// No cotangents yet.
+    pub fn no_cotangents(&self) -> Cotangents<T> {
+        let zeros = |side: &Side<'_, T>| parts(&side.psi).map(|part| vec![T::ZERO; part.len()]);
+        Cotangents(self.sides.each_ref().map(zeros))
+    }
+
+    /// Adds what a tile of the whole's cotangent makes of the sides'.
+    pub fn contract(&self, number: usize, lambda: &Vector<T>, found: &mut Cotangents<T>) {
+        let (places, n_paths) = (&self.all.places, self.all.n_paths);
+        let rows = places.rows(number);
+        let low = self.low.conjugate().map(|part| self.of_tile(number, part));
+        let low = low.each_ref().map(|part| &part[..]);
+        let sum: Vec<T>;
+        // Where both sides are real, so is how they change: it only meets the real part.
+        let lambda = if self.is_real() {
+            [&lambda.re[..], &[], &[]]
+        } else {
+            sum = lambda.re.iter().zip(&*lambda.im).map(|(x, y)| *x + *y).collect();
+            cotangent(&lambda.re, &lambda.im, &sum)
+        };
+        let [of_low, of_high] = &mut found.0;
+        let (grid, panels) = self.grid();
+        contract_rows(lambda, low, panels.clone(), &rows, grid, parts_mut(of_high));
+        let high = self.high.conjugate();
+        if places.has_all_columns() {
+            return contract_columns(lambda, high, panels, &rows, grid, parts_mut(of_low));
+        }
+        let n_numbers = n_paths * places.n_columns();
+        let mut own = of_low.each_ref().map(|part| vec![T::ZERO; n_numbers.min(part.len())]);
+        contract_columns(lambda, high, panels, &rows, grid, parts_mut(&mut own));
+        for (own, all) in own.iter().zip(of_low).filter(|(own, _)| !own.is_empty()) {
+            for (i, x) in places.columns(number).enumerate() {
+                for p in 0..n_paths {
+                    all[in_panel(p, x, n_paths, PANEL)] += own[in_panel(p, i, n_paths, grid.width)];
+                }
+            }
+        }
+    }
+
+    /// Adds the derivatives that the sides' cotangents make.
+    pub fn pull_back(&self, found: Cotangents<T>, gradient: &mut [f64]) {
+        let [low, high] = found.0;
+        let high = high.map(|part| part.iter().map(|x| self.factor * *x).collect());
+        let low = low.map(|part| from_panels(&part, self.all.n_paths));
+        for (Side { program, evolution, psi }, lambda) in self.sides.iter().zip([low, high]) {
+            let mut room = Workspace::new(program);
+            room.psi.copy_from(psi);
+            room.lambda.is_real = psi.is_real;
+            for (part, from) in room.lambda.parts().zip(&lambda) {
+                part.copy_from_slice(from);
+            }
+            evolution.adjoint(Start::Room, &mut room, gradient, Threads::One);
+        }
+    }
+
+    fn is_real(&self) -> bool {
+        self.high.is_real()
+    }
+
+    /// A tile's columns of the low side's operands.
+    fn of_tile<'a>(&self, number: usize, all: &'a [T]) -> Cow<'a, [T]> {
+        let (places, n_paths) = (&self.all.places, self.all.n_paths);
+        if places.has_all_columns() || all.is_empty() {
+            return Cow::Borrowed(all);
+        }
+        let width = places.n_columns().min(PANEL);
+        let mut own = vec![T::ZERO; n_paths * places.n_columns()];
+        for (i, x) in places.columns(number).enumerate() {
+            for p in 0..n_paths {
+                own[in_panel(p, i, n_paths, width)] = all[in_panel(p, x, n_paths, PANEL)];
+            }
+        }
+        Cow::Owned(own)
+    }
+}
+
+/// Where the number of path p and column x stands in panels of some width.
+fn in_panel(p: usize, x: usize, n_paths: usize, width: usize) -> usize {
+    (x / width * n_paths + p) * width + x % width
+}
+
+/// Panel by panel from path by path.
+fn in_panels<T: Real>(paths: &[T], n_paths: usize) -> Vec<T> {
+    let n_columns = paths.len() / n_paths;
+    let panels = (0..n_columns).step_by(PANEL);
+    let pieces = panels.flat_map(|x| (0..n_paths).map(move |p| p * n_columns + x));
+    let mut numbers = Vec::with_capacity(paths.len());
+    pieces.for_each(|at| numbers.extend_from_slice(&paths[at..at + PANEL]));
+    numbers
+}
+
+/// Path by path from panel by panel.
+fn from_panels<T: Real>(panels: &[T], n_paths: usize) -> Vec<T> {
+    let n_panels = panels.len() / n_paths / PANEL;
+    let pieces = (0..n_paths).flat_map(|p| (0..n_panels).map(move |i| (i * n_paths + p) * PANEL));
+    let mut numbers = Vec::with_capacity(panels.len());
+    pieces.for_each(|at| numbers.extend_from_slice(&panels[at..at + PANEL]));
+    numbers
+}
+
+/// Real and imaginary parts.
+type Parts<'a, T> = [&'a [T]; 2];
+
+/// The parts of a vector, the imaginary one empty where it is real.
+fn parts<T: Real>(psi: &Vector<T>) -> Parts<'_, T> {
+    [&psi.re, if psi.is_real { &[] } else { &psi.im }]
+}
+
+fn parts_mut<T>(parts: &mut [Vec<T>; 2]) -> [&mut [T]; 2] {
+    parts.each_mut().map(|part| &mut part[..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Angle, Circuit, Gate, Plan, gate};
+
+    /// Gates of all kinds on any qubits, and as many parameters as have an angle.
+    fn some_circuit(n_qubits: usize, n_gates: usize, seed: u64) -> Circuit {
+        let mut circuit = Circuit::new(n_qubits, 1).unwrap();
+        let mut state = seed;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..n_gates {
+            let spec = &gate::TABLE[draw(gate::TABLE.len())];
+            let q = draw(n_qubits);
+            let pair = [q, (q + 1 + draw(n_qubits - 1)) % n_qubits];
+            let angle = spec.generator.map(|_| Angle::Param(circuit.n_params()));
+            circuit.push(spec.gate, &pair[..spec.n_qubits], angle).unwrap();
+        }
+        circuit
+    }
+
+    /// The same of a program that can be read without writing its state, and its probabilities.
+    fn direct_results<T: Real>(program: &Program, n_params: usize) -> [Vec<f64>; 3] {
+        let (n_qubits, params, f) = (program.plan().n_qubits(), params(n_params), costs(program));
+        let evolution = program.at::<T>(&params, true);
+        let mut amplitudes = vec![num_complex::Complex::default(); 1 << n_qubits];
+        evolution.read(Read::Amplitudes(&mut amplitudes), Threads::One);
+        let mut probabilities = vec![0.0; 1 << n_qubits];
+        evolution.read(Read::Probabilities(&mut probabilities), Threads::One);
+        let mut gradient = vec![0.0; n_params];
+        let asked = Read::Gradient { cotangent: &f, shift: 0.5, gradient: &mut gradient };
+        evolution.read(asked, Threads::One);
+        let parts = amplitudes.iter().flat_map(|z| [z.re.to_f64(), z.im.to_f64()]);
+        [parts.collect(), gradient, probabilities]
+    }
+
+    fn params(n_params: usize) -> Vec<f64> {
+        (0..n_params).map(|i| (i * i) as f64 * 0.37 - 2.0).collect()
+    }
+
+    fn costs(program: &Program) -> Vec<f64> {
+        (0..1usize << program.plan().n_qubits()).map(|z| (z * 7919 % 101) as f64 / 50.0).collect()
+    }
+
+    /// Amplitudes, and the derivatives of an expectation.
+    fn results<T: Real>(program: &Program, n_params: usize) -> [Vec<f64>; 2] {
+        let (n_qubits, params, f) = (program.plan().n_qubits(), params(n_params), costs(program));
+        let mut gradient = vec![0.0; n_params];
+        let mut room = Workspace::<T>::new(program);
+        let evolution = program.at(&params, true);
+        evolution.run(&mut room.psi, &mut room.rooms, Threads::One);
+        let mut amplitudes = vec![num_complex::Complex::default(); 1 << n_qubits];
+        program.amplitudes(&room.psi, &mut amplitudes, Threads::One);
+        let start = Start::State { psi: None, cotangent: &f, shift: 0.0 };
+        evolution.adjoint(start, &mut room, &mut gradient, Threads::One);
+        let parts = amplitudes.iter().flat_map(|z| [z.re.to_f64(), z.im.to_f64()]);
+        [parts.collect(), gradient]
+    }
+
+    fn check<T: Real>(circuit: &Circuit, n_low: usize, tolerance: f64) {
+        let n_params = circuit.n_params();
+        let (plan, relabelling) = Plan::new(circuit).unwrap().relabelled();
+        let expected =
+            results::<T>(&Program::of(plan.clone(), None, relabelling.clone()), n_params);
+        for n_stages in 0..=plan.stages().len() {
+            let cut = Cut::new(&plan, n_low, n_stages);
+            if cut.n_paths > 7 {
+                break;
+            }
+            let program = Program::of(plan.clone(), Some(cut), relabelling.clone());
+            let found = results::<T>(&program, n_params);
+            let is_near = |found: &[Vec<f64>]| {
+                let pairs = found.iter().flatten().zip(expected.iter().flatten());
+                pairs.fold(true, |all, (x, y)| all & ((x - y).abs() < tolerance))
+            };
+            assert!(is_near(&found), "cut at {n_low}, {n_stages}");
+            if program.is_direct() {
+                let [amplitudes, gradient, probabilities] = direct_results::<T>(&program, n_params);
+                for (p, z) in probabilities.iter().zip(amplitudes.chunks(2)) {
+                    assert!((p - z[0] * z[0] - z[1] * z[1]).abs() < tolerance);
+                }
+                assert!(is_near(&[amplitudes, gradient]), "direct, cut at {n_low}, {n_stages}");
+            }
+        }
+    }
+
+    /// Layers of rotations and a chain from the lowest qubit to the highest, with a NOT at the end.
+    fn chain(n_qubits: usize, n_layers: usize) -> Circuit {
+        let mut circuit = Circuit::new(n_qubits, 1).unwrap();
+        for _ in 0..n_layers {
+            for q in 0..n_qubits {
+                for gate in [Gate::Ry, Gate::Rz] {
+                    let next = Angle::Param(circuit.n_params());
+                    circuit.push(gate, &[q], Some(next)).unwrap();
+                }
+            }
+            for q in 0..n_qubits - 1 {
+                circuit.push(Gate::Cx, &[q, q + 1], None).unwrap();
+            }
+        }
+        circuit.push(Gate::X, &[2], None).unwrap();
+        circuit
+    }
+
+    #[test]
+    fn a_chain_is_read_without_being_written() {
+        for (n_qubits, n_low) in [(10, 6), (12, 6), (15, 7)] {
+            let circuit = chain(n_qubits, 4);
+            let (plan, relabelling) = Plan::new(&circuit).unwrap().relabelled();
+            let cut = Cut::new(&plan, n_low, plan.stages().len());
+            assert!(Program::of(plan, Some(cut), relabelling).is_direct());
+            check::<f64>(&circuit, n_low, 1e-12);
+            check::<f32>(&circuit, n_low, 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_cut_changes_nothing() {
+        for seed in 0..60 {
+            let (n_qubits, n_gates) = (10 + seed as usize % 2, 20 + seed as usize);
+            let n_low = 5 + seed as usize % 3 % (n_qubits - 9);
+            check::<f64>(&some_circuit(n_qubits, n_gates, seed), n_low, 1e-12);
+        }
+        check::<f32>(&some_circuit(11, 60, 7), 5, 1e-4);
+    }
+
+    #[test]
+    fn tiles_of_a_cut_state_are_put_together() {
+        for seed in 0..6 {
+            check::<f64>(&some_circuit(15, 50, seed), 7, 1e-12);
+        }
+    }
+}
