@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use qhypernet_core::objective::{Divergence, Objective, Problem, exact};
+use qhypernet_core::objective::{Divergence, Objective, Problem, Source, evaluate};
 
 use common::{angles, chain};
 
@@ -23,7 +23,10 @@ fn elbo(c: &mut Criterion) {
         let objective = Objective { divergence: Divergence::Kl, weight: 1.0 };
         group.throughput(Throughput::Elements((N_INITS as u64) << n));
         group.bench_function(BenchmarkId::new(format!("{n_layers} layers"), n), |b| {
-            b.iter(|| exact(&program, &problem, &objective, &params).expect("valid arguments"));
+            b.iter(|| {
+                evaluate(&program, &problem, &objective, Source::Exact, &params, 0)
+                    .expect("valid arguments")
+            });
         });
     }
 }

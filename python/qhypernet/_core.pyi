@@ -15,9 +15,9 @@ __all__ = [
     "all_finite",
     "available_memory",
     "check_memory",
+    "descend",
     "directions",
-    "evaluate_exact",
-    "evaluate_sampled",
+    "evaluate",
     "gate_table",
     "kernel_matrix",
     "median_heuristic",
@@ -113,26 +113,37 @@ def record(
     gradient: _Floats,
     has_expected_nll: bool,
 ) -> bool: ...
-def evaluate_exact(
+def evaluate(
     circuit: Circuit,
     problem: Problem,
     params: _Floats,
     divergence: str,
     bandwidths: list[float],
     weight: float,
+    shots: int | None = None,
+    seed: int = 0,
+    first_init: int = 0,
+    step: int = 0,
 ) -> tuple[_Floats, _Floats, _Floats]: ...
-def evaluate_sampled(
+def descend(
     circuit: Circuit,
     problem: Problem,
     params: _Floats,
     divergence: str,
     bandwidths: list[float],
-    weight: float,
-    shots: int,
+    weights: list[float],
+    shots: int | None,
     seed: int,
     first_init: int,
     step: int,
-) -> tuple[_Floats, _Floats, _Floats]: ...
+    mean: _Floats,
+    square: _Floats,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    moves: list[tuple[float, float]],
+    history: _Floats,
+) -> bool: ...
 def uniforms(seed: int, first_init: int, n_inits: int, n: int) -> _Floats: ...
 def directions(seed: int, step: int, first_init: int, n_inits: int, n: int) -> _Floats: ...
 def sample_prior(seed: int, p_plus: list[float], n_samples: int) -> _Bits: ...

@@ -47,7 +47,7 @@ class Exact(Gradient):
         core = term.objective.divergence
         if not core:
             return from_probabilities(circuit, term, params)
-        found = _core.evaluate_exact(
+        found = _core.evaluate(
             circuit._core, problem, params, core, term.bandwidths, term.weight
         )
         return Evaluation(*found)

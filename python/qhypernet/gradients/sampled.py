@@ -51,7 +51,7 @@ class Sampled(Gradient):
         first_init: int = 0,
     ) -> Evaluation:
         """Evaluates the objective for every row of ``params``."""
-        found = _core.evaluate_sampled(
+        found = _core.evaluate(
             circuit._core,
             problem,
             params,

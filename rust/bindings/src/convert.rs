@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use numpy::ndarray::ArrayD;
 use numpy::{
-    Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
@@ -36,6 +37,15 @@ pub fn compute_here<R: Send>(
     py.detach(work).map_err(to_python)
 }
 
+/// Runs `work` on the pool unless it `is_short`, detached from the GIL.
+pub fn compute_where<R: Send>(
+    py: Python<'_>,
+    is_short: bool,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    if is_short { compute_here(py, work) } else { compute(py, work) }
+}
+
 /// An array's numbers, row-major.
 pub fn slice<'a, T: Element>(
     argument: &str,
@@ -51,6 +61,20 @@ pub fn slice<'a, T: Element>(
 /// An array's numbers if they lie row by row: `as_slice` also takes columns one after the other.
 fn in_rows<'a, T: Element>(array: &'a PyReadonlyArrayDyn<'_, T>) -> Option<&'a [T]> {
     array.as_slice().ok().filter(|_| array.is_c_contiguous())
+}
+
+/// An array whose numbers lie row by row and may be written over: not those of another argument.
+pub fn writable<'py>(
+    argument: &str,
+    array: &Bound<'py, PyArrayDyn<f64>>,
+) -> PyResult<PyReadwriteArrayDyn<'py, f64>> {
+    let refused = |expected: &str| {
+        PyValueError::new_err(format!("{argument}: expected {expected}, got one that is not"))
+    };
+    if !array.is_c_contiguous() {
+        return Err(refused("a C-contiguous array"));
+    }
+    array.try_readwrite().map_err(|_| refused("an array of its own that can be written to"))
 }
 
 /// An array's numbers, row-major: where they are, if they lie so.
@@ -89,7 +113,7 @@ pub fn filled<'py, T: Element + Send>(
     let mut view = array.readwrite();
     let values = view.as_slice_mut().expect("a new array is contiguous");
     memory::prefer_large_pages(values.as_ptr(), values.len());
-    if is_short { compute_here(py, || work(values)) } else { compute(py, || work(values)) }?;
+    compute_where(py, is_short, || work(values))?;
     drop(view);
     Ok(array)
 }

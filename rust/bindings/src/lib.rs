@@ -22,8 +22,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<network::Network>()?;
     module.add_class::<objective::Problem>()?;
     module.add_function(wrap_pyfunction!(circuit::gate_table, module)?)?;
-    module.add_function(wrap_pyfunction!(objective::evaluate_exact, module)?)?;
-    module.add_function(wrap_pyfunction!(objective::evaluate_sampled, module)?)?;
+    module.add_function(wrap_pyfunction!(objective::evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(objective::descend, module)?)?;
     module.add_function(wrap_pyfunction!(objective::uniforms, module)?)?;
     module.add_function(wrap_pyfunction!(objective::directions, module)?)?;
     module.add_function(wrap_pyfunction!(objective::sample_prior, module)?)?;

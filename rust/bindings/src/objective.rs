@@ -1,15 +1,17 @@
 //! Objectives, and the random numbers that training starts from.
 
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use qhypernet_core::memory;
 use qhypernet_core::mmd::HammingKernel;
-use qhypernet_core::objective::{self, Divergence, Evaluations, Objective, Shots};
+use qhypernet_core::objective::{
+    self, Course, Descent, Divergence, Evaluations, Objective, Shots, Source,
+};
 use qhypernet_core::rng::{Purpose, generator, uniform};
+use qhypernet_core::{Adam, memory};
 
 use crate::circuit::Circuit;
-use crate::convert::{array, compute, compute_here, slice, to_python};
+use crate::convert::{array, compute, compute_where, slice, to_python, writable};
 
 type Parts<'py> =
     (Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>);
@@ -38,17 +40,16 @@ impl Problem {
     }
 }
 
-fn objective(divergence: &str, bandwidths: &[f64], weight: f64) -> PyResult<Objective> {
-    let divergence = match divergence {
-        "none" => Divergence::None,
-        "kl" => Divergence::Kl,
-        "mmd" => Divergence::Mmd(HammingKernel::new(bandwidths).map_err(to_python)?),
+fn divergence(name: &str, bandwidths: &[f64]) -> PyResult<Divergence> {
+    match name {
+        "none" => Ok(Divergence::None),
+        "kl" => Ok(Divergence::Kl),
+        "mmd" => Ok(Divergence::Mmd(HammingKernel::new(bandwidths).map_err(to_python)?)),
         other => {
             let message = format!("divergence: expected one of none, kl, mmd, got '{other}'");
-            return Err(PyValueError::new_err(message));
+            Err(PyValueError::new_err(message))
         }
-    };
-    Ok(Objective { divergence, weight })
+    }
 }
 
 fn parts<'py>(py: Python<'py>, evaluations: Evaluations) -> PyResult<Parts<'py>> {
@@ -62,30 +63,14 @@ fn parts<'py>(py: Python<'py>, evaluations: Evaluations) -> PyResult<Parts<'py>>
     ))
 }
 
-/// (expected cost, regularizer, gradient) of each row of parameters.
+/// (expected cost, regularizer, gradient) of each row of parameters: exact, or estimated from so many
+/// `shots` of the stream (seed, first_init + row, step).
 #[pyfunction]
-pub fn evaluate_exact<'py>(
-    py: Python<'py>,
-    circuit: &Circuit,
-    problem: &Problem,
-    params: PyReadonlyArrayDyn<'_, f64>,
-    divergence: &str,
-    bandwidths: Vec<f64>,
-    weight: f64,
-) -> PyResult<Parts<'py>> {
-    let program = circuit.program()?;
-    let objective = objective(divergence, &bandwidths, weight)?;
-    let params = slice("params", &params)?;
-    let work = || objective::exact(&program, &problem.inner, &objective, params);
-    let is_short = objective::is_short(&program, params);
-    let evaluations = if is_short { compute_here(py, work) } else { compute(py, work) }?;
-    parts(py, evaluations)
-}
-
-/// The same, estimated from `shots` measured networks for each row.
-#[pyfunction]
+#[pyo3(signature = (
+    circuit, problem, params, divergence, bandwidths, weight, shots=None, seed=0, first_init=0, step=0
+))]
 #[allow(clippy::too_many_arguments)]
-pub fn evaluate_sampled<'py>(
+pub fn evaluate<'py>(
     py: Python<'py>,
     circuit: &Circuit,
     problem: &Problem,
@@ -93,18 +78,89 @@ pub fn evaluate_sampled<'py>(
     divergence: &str,
     bandwidths: Vec<f64>,
     weight: f64,
-    shots: usize,
+    shots: Option<usize>,
     seed: u64,
     first_init: u64,
     step: u64,
 ) -> PyResult<Parts<'py>> {
     let program = circuit.program()?;
-    let objective = objective(divergence, &bandwidths, weight)?;
+    let objective = Objective { divergence: self::divergence(divergence, &bandwidths)?, weight };
+    let source = source(shots, seed, first_init);
     let params = slice("params", &params)?;
-    let draw = Shots { shots, seed, first_init, step };
-    let evaluations =
-        compute(py, || objective::sampled(&program, &problem.inner, &objective, params, draw))?;
-    parts(py, evaluations)
+    let n_rows = params.len() / program.plan().n_params().max(1);
+    let work = || objective::evaluate(&program, &problem.inner, &objective, source, params, step);
+    let is_short = objective::is_short(&program, source, [n_rows, 1]);
+    parts(py, compute_where(py, is_short, work)?)
+}
+
+/// Takes as many steps of Adam as there are `moves`, from `step` on, each a rate and a scale as those of
+/// `adam_step`, and as many rows of the history, which are those of `record`. False, and nothing
+/// changed, where a number on the way is not finite.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn descend<'py>(
+    py: Python<'py>,
+    circuit: &Circuit,
+    problem: &Problem,
+    params: &Bound<'py, PyArrayDyn<f64>>,
+    divergence: &str,
+    bandwidths: Vec<f64>,
+    weights: Vec<f64>,
+    shots: Option<usize>,
+    seed: u64,
+    first_init: u64,
+    step: u64,
+    mean: &Bound<'py, PyArrayDyn<f64>>,
+    square: &Bound<'py, PyArrayDyn<f64>>,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    moves: Vec<(f64, f64)>,
+    history: &Bound<'py, PyArrayDyn<f64>>,
+) -> PyResult<bool> {
+    let program = circuit.program()?;
+    let n_params = program.plan().n_params();
+    let &[n_rows, _] = params.shape() else {
+        let expected = format!("(starts, {n_params})");
+        return Err(wrong_shape("params", expected, params.shape()));
+    };
+    let n_steps = moves.len();
+    let shapes: [(_, _, &[usize]); 4] = [
+        ("params", params, &[n_rows, n_params]),
+        ("mean", mean, &[n_rows, n_params]),
+        ("square", square, &[n_rows, n_params]),
+        ("history", history, &[n_steps, 4, n_rows]),
+    ];
+    for (argument, array, expected) in shapes {
+        if array.shape() != expected {
+            return Err(wrong_shape(argument, format!("{expected:?}"), array.shape()));
+        }
+    }
+    let divergence = self::divergence(divergence, &bandwidths)?;
+    let source = source(shots, seed, first_init);
+    let adam = |(rate, scale)| Adam { beta1, beta2, epsilon, rate, scale };
+    let moves: Vec<Adam> = moves.into_iter().map(adam).collect();
+    let course = Course { first_step: step, weights: &weights, moves: &moves };
+    let (mut params, mut mean) = (writable("params", params)?, writable("mean", mean)?);
+    let (mut square, mut history) = (writable("square", square)?, writable("history", history)?);
+    let descent = Descent {
+        params: params.as_slice_mut()?,
+        mean: mean.as_slice_mut()?,
+        square: square.as_slice_mut()?,
+        history: history.as_slice_mut()?,
+    };
+    let is_short = objective::is_short(&program, source, [n_rows, n_steps]);
+    compute_where(py, is_short, || {
+        objective::descend(&program, &problem.inner, &divergence, source, course, descent)
+    })
+}
+
+fn wrong_shape(argument: &str, expected: String, got: &[usize]) -> PyErr {
+    PyValueError::new_err(format!("{argument}: expected shape {expected}, got {got:?}"))
+}
+
+fn source(shots: Option<usize>, seed: u64, first_init: u64) -> Source {
+    shots.map_or(Source::Exact, |shots| Source::Sampled(Shots { shots, seed, first_init }))
 }
 
 /// Uniform numbers from [0, 1), shape (n_inits, n): each initialisation has a stream of its own.

@@ -1,5 +1,8 @@
 //! What is remembered of a step of training.
 
+/// Numbers that are kept of each start and step.
+pub const ROWS: usize = 4;
+
 /// Writes down a step: for each start the objective and its parts, in nats, and the gradient's norm,
 /// one after the other in `row`. The objective is the sum of both parts, or the regularizer alone.
 /// Returns whether all objectives and gradients are finite.

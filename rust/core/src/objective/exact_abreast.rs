@@ -1,48 +1,91 @@
 //! Objectives of small states, several side by side.
 
 use super::exact::{pull, pull_where_possible};
-use super::{Divergence, Evaluations, Objective, Problem};
+use super::groups::{Asked, Way};
+use super::{Divergence, Evaluations, Problem};
 use crate::Result;
 use crate::logarithm::log_ratio;
 use crate::mmd::witness;
-use crate::parallel::{map_batch, side_by_side};
-use crate::state::abreast::{Abreast, Room, dots, n_abreast};
+use crate::parallel::{Threads, side_by_side};
+use crate::state::abreast::{self, Abreast, dots, n_abreast};
 use crate::state::{Array, Program};
 
-/// Value and gradient for every row of `params`. A group that is not full is filled up with its first
-/// row, so that no result depends on a row's place in the batch.
-pub fn exact_abreast(
-    plan: &Abreast<'_>,
-    program: &Program,
-    problem: &Problem,
-    objective: &Objective,
-    params: &[f64],
-) -> Result<Evaluations> {
-    let (half, n_params) = (n_abreast(), program.plan().n_params());
-    let groups: Vec<&[f64]> = params.chunks(half * n_params).collect();
-    let n_states = plan.n_states() * side_by_side(groups.len(), true) * half;
-    program.check_memory::<f64>("the states between layers for each thread", n_states as f64)?;
-    let tables = Tables::new(plan, problem);
-    let room =
-        || (Room::new(plan), [0, 2].map(|quarter| Array::beside(quarter, plan.n_rows() * half)));
-    let parts = map_batch(groups.len(), true, room, |(room, [q, f]), i, _| {
-        let mut rows: Vec<&[f64]> = groups[i].chunks_exact(n_params).collect();
+/// From states side by side.
+pub struct WholeAbreast<'a> {
+    program: &'a Program,
+    plan: Abreast<'a>,
+    tables: Tables,
+    problem: &'a Problem,
+    divergence: &'a Divergence,
+}
+
+/// Where states are evaluated, and probabilities and cotangents of all of them.
+pub struct Room {
+    states: abreast::Room,
+    q: Array<f64>,
+    cotangent: Array<f64>,
+}
+
+impl<'a> WholeAbreast<'a> {
+    /// For so many rows.
+    pub fn new(
+        program: &'a Program,
+        plan: Abreast<'a>,
+        problem: &'a Problem,
+        divergence: &'a Divergence,
+        n_rows: usize,
+    ) -> Result<Self> {
+        let half = n_abreast();
+        let n_states = plan.n_states() * side_by_side(n_rows.div_ceil(half), true) * half;
+        program
+            .check_memory::<f64>("the states between layers for each thread", n_states as f64)?;
+        let tables = Tables::new(&plan, problem);
+        Ok(Self { program, plan, tables, problem, divergence })
+    }
+}
+
+impl Way for WholeAbreast<'_> {
+    type Room = Room;
+
+    fn rows(&self) -> usize {
+        n_abreast()
+    }
+
+    fn is_small(&self) -> bool {
+        true
+    }
+
+    fn room(&self) -> Room {
+        let array = |quarter| Array::beside(quarter, self.plan.n_rows() * n_abreast());
+        Room { states: abreast::Room::new(&self.plan), q: array(0), cotangent: array(2) }
+    }
+
+    /// A group that is not full is filled up with its first row, so that no result depends on a row's
+    /// place in the batch.
+    fn evaluate(
+        &self,
+        asked: Asked<'_>,
+        room: &mut Room,
+        _: Threads,
+        found: &mut Evaluations,
+    ) -> Result<()> {
+        let Self { program, plan, tables, .. } = self;
+        let Asked { params, weight, .. } = asked;
+        let Room { states, q, cotangent } = room;
+        let mut rows: Vec<&[f64]> = params.chunks_exact(program.plan().n_params()).collect();
         let n_rows = rows.len();
-        rows.resize(half, rows[0]);
-        plan.run(&rows, room);
-        room.probabilities(q);
-        let mut expected_cost = dots(q, &tables.cost);
-        let mut divergence = tables.cotangent(plan, problem, objective, q, f)?;
+        rows.resize(n_abreast(), rows[0]);
+        plan.run(&rows, states);
+        states.probabilities(q);
+        let expected_cost = dots(q, &tables.cost);
+        let divergence = self.cotangent(weight, q, cotangent)?;
         // A constant has no gradient, but its rounding errors would.
-        let mean = dots(q, f);
-        let mut gradient = vec![0.0; groups[i].len()];
-        plan.adjoint(room, f, &mean, &mut gradient);
-        expected_cost.truncate(n_rows);
-        divergence.truncate(n_rows);
-        let regularizer = divergence.into_iter().map(|d| objective.weight * d).collect();
-        Ok(Evaluations { expected_cost, regularizer, gradient })
-    });
-    parts.into_iter().collect()
+        let mean = dots(q, cotangent);
+        let regularizer = divergence[..n_rows].iter().map(|d| weight * d);
+        let gradient = found.add_all(&expected_cost[..n_rows], regularizer, params.len());
+        plan.adjoint(states, cotangent, &mean, gradient);
+        Ok(())
+    }
 }
 
 /// A problem's tables in the order of rows, once for each state beside the others.
@@ -63,27 +106,23 @@ impl Tables {
         let outcomes = &problem.outcomes;
         Self { cost: spread(&outcomes.cost), log_prior: spread(&outcomes.log_prior) }
     }
+}
 
+impl WholeAbreast<'_> {
     /// Writes what the objective's gradient is the expectation's of, and returns the divergences.
-    fn cotangent(
-        &self,
-        plan: &Abreast<'_>,
-        problem: &Problem,
-        objective: &Objective,
-        q: &[f64],
-        f: &mut [f64],
-    ) -> Result<Vec<f64>> {
-        let (half, weight) = (n_abreast(), objective.weight);
-        match &objective.divergence {
+    fn cotangent(&self, weight: f64, q: &[f64], f: &mut [f64]) -> Result<Vec<f64>> {
+        let Self { plan, tables, problem, divergence, .. } = self;
+        let half = n_abreast();
+        match divergence {
             Divergence::None => {
-                f.copy_from_slice(&self.cost);
+                f.copy_from_slice(&tables.cost);
                 Ok(vec![0.0; half])
             }
             Divergence::Kl => {
-                log_ratio(q, &self.log_prior, f);
+                log_ratio(q, &tables.log_prior, f);
                 let kl = dots(q, f);
                 // An outcome that cannot happen pulls nowhere.
-                pull_where_possible(f, &self.cost, q, weight);
+                pull_where_possible(f, &tables.cost, q, weight);
                 Ok(kl)
             }
             Divergence::Mmd(kernel) => {
@@ -96,7 +135,7 @@ impl Tables {
                     let f = f.iter_mut().skip(k).step_by(half);
                     f.enumerate().for_each(|(row, f)| *f = own_f[plan.outcome(row)]);
                 }
-                pull(f, &self.cost, 2.0 * weight);
+                pull(f, &tables.cost, 2.0 * weight);
                 Ok(mmd2)
             }
         }

@@ -1,61 +1,48 @@
 //! Objectives of a product circuit: contractions and closed forms, no state.
 
+use std::sync::Arc;
+
 use super::contraction::{self, Bit, Contraction, LANES, Lanes, contract};
+use super::groups::{Asked, Way};
 use super::product::Product;
 use super::tables::{Function, Tables, Terms};
-use super::{Evaluations, Objective, Problem};
+use super::{Divergence, Evaluations, Problem};
 use crate::Result;
 use crate::logarithm::logarithms;
-use crate::parallel::{Threads, map_batch};
+use crate::parallel::Threads;
 use crate::simd::{kernel, one_turn_at_a_time};
 use crate::state::{Program, fma};
 
 /// Rows times outcomes that are done before another thread has woken up.
 const MAX_SHORT: usize = 1 << 16;
 
-/// Whether these rows are done on the thread that asks for them.
-pub fn is_short(program: &Program, params: &[f64]) -> bool {
-    let n_rows = params.len() / program.plan().n_params().max(1);
-    n_rows << program.plan().n_qubits() <= MAX_SHORT
+/// Whether so many evaluations are done before another thread has woken up.
+pub fn is_short(program: &Program, n_evaluations: usize) -> bool {
+    n_evaluations <= MAX_SHORT >> program.plan().n_qubits()
 }
 
-/// Value and gradient for every row of `params`.
-pub fn exact_product(
-    program: &Program,
-    product: &Product<'_>,
-    problem: &Problem,
-    objective: &Objective,
-    params: &[f64],
-) -> Result<Evaluations> {
-    let tables = problem.tables(product.relabelling, &objective.divergence)?;
-    let n_params = program.plan().n_params();
-    let asked = Asked { product, tables: &tables, weight: objective.weight, n_params };
-    let groups = params.chunks(LANES * n_params);
-    let room = || Room::new(product.n_qubits());
-    if is_short(program, params) {
-        let (mut room, mut found) = (room(), Evaluations::default());
-        groups.for_each(|params| asked.evaluate(params, &mut room, Threads::One, &mut found));
-        return Ok(found);
+/// From a product, at some rows side by side.
+pub struct WholeProduct<'a> {
+    program: &'a Program,
+    product: Product<'a>,
+    tables: Arc<Tables>,
+}
+
+impl<'a> WholeProduct<'a> {
+    /// Of a program that is this product.
+    pub fn new(
+        program: &'a Program,
+        product: Product<'a>,
+        problem: &Problem,
+        divergence: &Divergence,
+    ) -> Result<Self> {
+        let tables = problem.tables(product.relabelling, divergence)?;
+        Ok(Self { program, product, tables })
     }
-    let groups: Vec<&[f64]> = groups.collect();
-    let parts = map_batch(groups.len(), program.is_small(), room, |room, i, threads| {
-        let mut found = Evaluations::default();
-        asked.evaluate(groups[i], room, threads, &mut found);
-        found
-    });
-    Ok(parts.into_iter().collect())
-}
-
-/// What is to be evaluated at each row of parameters.
-struct Asked<'a> {
-    product: &'a Product<'a>,
-    tables: &'a Tables,
-    weight: f64,
-    n_params: usize,
 }
 
 /// Where groups of rows are evaluated, one after the other.
-struct Room {
+pub struct Room {
     /// Of 0 and 1, of each qubit.
     amplitudes: Vec<[Lanes; 2]>,
     bits: Vec<Bit>,
@@ -117,10 +104,31 @@ impl Term {
     }
 }
 
-impl Asked<'_> {
-    /// Adds the evaluations at up to [`LANES`] rows of parameters, which are worked on side by side.
-    fn evaluate(&self, params: &[f64], room: &mut Room, threads: Threads, found: &mut Evaluations) {
-        let Self { product, tables, weight, n_params } = *self;
+impl Way for WholeProduct<'_> {
+    type Room = Room;
+
+    fn rows(&self) -> usize {
+        LANES
+    }
+
+    fn is_small(&self) -> bool {
+        self.program.is_small()
+    }
+
+    fn room(&self) -> Room {
+        Room::new(self.product.n_qubits())
+    }
+
+    fn evaluate(
+        &self,
+        asked: Asked<'_>,
+        room: &mut Room,
+        threads: Threads,
+        found: &mut Evaluations,
+    ) -> Result<()> {
+        let Self { program, product, tables } = self;
+        let Asked { params, weight, .. } = asked;
+        let n_params = program.plan().n_params();
         let Room { amplitudes, bits, logarithms, cost, divergence, contraction } = room;
         let n_rows = params.len() / n_params;
         // Lanes to spare repeat the last row.
@@ -147,12 +155,10 @@ impl Asked<'_> {
         let slopes = |q: usize| -> Lanes {
             std::array::from_fn(|k| cost.slopes[q][k] + weight * divergence.slopes[q][k])
         };
-        let Evaluations { expected_cost, regularizer, gradient } = found;
-        let known = gradient.len();
-        gradient.resize(known + params.len(), 0.0);
-        product.pull_back(slopes, n_params, &mut gradient[known..]);
-        expected_cost.extend_from_slice(&cost.value[..n_rows]);
-        regularizer.extend(divergence.value[..n_rows].iter().map(|value| weight * value));
+        let regularizer = divergence.value[..n_rows].iter().map(|value| weight * value);
+        let gradient = found.add_all(&cost.value[..n_rows], regularizer, params.len());
+        product.pull_back(slopes, n_params, gradient);
+        Ok(())
     }
 }
 

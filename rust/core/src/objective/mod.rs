@@ -6,18 +6,23 @@
 //! independent bits, up to a relabelling of outcomes, takes neither pass. Small states run side by side.
 
 mod contraction;
+mod descent;
+mod evaluation;
 mod exact;
 mod exact_abreast;
 mod exact_product;
+mod groups;
 mod problem;
 mod product;
 mod sampled;
 mod sampled_product;
 mod tables;
 
-pub use exact::{exact, is_short};
+pub use descent::{Course, Descent, descend};
+pub use evaluation::{Evaluations, evaluate};
+pub use groups::{Source, is_short};
 pub use problem::Problem;
-pub use sampled::{Shots, sampled};
+pub use sampled::Shots;
 
 use crate::mmd::HammingKernel;
 
@@ -39,33 +44,4 @@ pub struct Objective {
     pub divergence: Divergence,
     /// Its weight: beta for the KL, nats per unit for the MMD.
     pub weight: f64,
-}
-
-/// An objective at each of some parameter vectors.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Evaluations {
-    /// E_q[C] in nats.
-    pub expected_cost: Vec<f64>,
-    /// The divergence times its weight.
-    pub regularizer: Vec<f64>,
-    /// The derivatives of the sum of both, one vector after the other.
-    pub gradient: Vec<f64>,
-}
-
-impl Evaluations {
-    fn one(expected_cost: f64, regularizer: f64, gradient: Vec<f64>) -> Self {
-        Self { expected_cost: vec![expected_cost], regularizer: vec![regularizer], gradient }
-    }
-}
-
-impl FromIterator<Evaluations> for Evaluations {
-    /// One after the other.
-    fn from_iter<I: IntoIterator<Item = Self>>(parts: I) -> Self {
-        parts.into_iter().fold(Self::default(), |mut all, part| {
-            all.expected_cost.extend(part.expected_cost);
-            all.regularizer.extend(part.regularizer);
-            all.gradient.extend(part.gradient);
-            all
-        })
-    }
 }

@@ -4,18 +4,19 @@
 //! baseline b_i that is made of the other shots, so that value and baseline are independent and the
 //! gradient is unbiased (the mean over all shots as baseline would shrink it by (N-1)/N).
 
-use super::exact::check;
-use super::product::Product;
-use super::sampled_product::evaluate_product;
+use std::sync::Arc;
+
+use super::groups::{Asked, Way};
 use super::tables::{Tables, Terms};
-use super::{Evaluations, Objective, Problem};
-use crate::parallel::{Threads, map_batch, side_by_side};
+use super::{Divergence, Evaluations, Problem};
+use crate::circuit::LinearMap;
+use crate::parallel::{Threads, side_by_side};
 use crate::rng::{Purpose, generator};
-use crate::state::{Array, Evolution, Program, Start, Workspace, sample};
+use crate::state::{Array, Program, Start, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
 
-/// Which shots to draw: initialisation `first_init + i` draws its own stream for row i.
+/// Which shots to draw: initialisation `first_init + i` draws its own stream for row i and each step.
 #[derive(Debug, Clone, Copy)]
 pub struct Shots {
     /// Shots for each row, at least three.
@@ -24,95 +25,101 @@ pub struct Shots {
     pub seed: u64,
     /// The first row's initialisation.
     pub first_init: u64,
-    /// The training step.
-    pub step: u64,
 }
 
 impl Shots {
-    fn stream(&self, row: usize) -> ChaCha8Rng {
-        generator(self.seed, Purpose::Shots, self.first_init + row as u64, self.step)
+    /// The stream of a group of one row.
+    pub(super) fn stream(&self, asked: Asked<'_>) -> ChaCha8Rng {
+        let init = self.first_init + asked.first as u64;
+        generator(self.seed, Purpose::Shots, init, asked.step)
     }
 }
 
-/// Estimates of value and gradient for every row of `params`.
-pub fn sampled(
-    program: &Program,
+/// From shots of states, one after the other.
+pub struct Drawn<'a> {
+    /// The program before the relabelling that the tables' order makes up for.
+    program: &'a Program,
+    tables: Arc<Tables>,
+    shots: Shots,
+}
+
+impl<'a> Drawn<'a> {
+    /// For so many rows.
+    pub fn new(
+        program: &'a Program,
+        problem: &Problem,
+        divergence: &Divergence,
+        shots: Shots,
+        n_rows: usize,
+    ) -> Result<Self> {
+        let measured = program.measured();
+        let tables = tables(problem, &measured.relabelling, divergence, shots)?;
+        let program = &measured.program;
+        let at_once = side_by_side(n_rows, program.is_small());
+        program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
+        Ok(Self { program, tables, shots })
+    }
+}
+
+/// The tables for so many shots, which are checked.
+pub fn tables(
     problem: &Problem,
-    objective: &Objective,
-    params: &[f64],
-    draw: Shots,
-) -> Result<Evaluations> {
-    let n_params = program.plan().n_params();
-    let batch = check(program, problem, objective, params)?;
-    if draw.shots < 3 {
+    relabelling: &LinearMap,
+    divergence: &Divergence,
+    Shots { shots, .. }: Shots,
+) -> Result<Arc<Tables>> {
+    if shots < 3 {
         let expected = "at least 3 for an unbiased gradient from samples";
-        return Err(Error::invalid("shots", expected, draw.shots));
+        return Err(Error::invalid("shots", expected, shots));
     }
-    let n = problem.n_weights();
     // A handful of numbers for each shot.
-    memory::check(
-        "a step of so many shots",
-        (draw.shots as u64).saturating_mul(128),
-        "take fewer shots",
-    )?;
-    let is_small = program.is_small();
-    let row = |i: usize| &params[i * n_params..(i + 1) * n_params];
-    let weight = objective.weight;
-    let measured = program.measured();
-    let tables = problem.tables(&measured.relabelling, &objective.divergence)?;
-    if let Some(product) = Product::of(measured) {
-        return Ok(map_batch(
-            batch,
-            is_small,
-            || (),
-            |(), i, _| {
-                evaluate_product(&product, &tables, weight, row(i), draw.shots, &mut draw.stream(i))
-            },
-        )
-        .into_iter()
-        .collect());
+    let bytes = (shots as u64).saturating_mul(128);
+    memory::check("a step of so many shots", bytes, "take fewer shots")?;
+    problem.tables(relabelling, divergence)
+}
+
+impl Way for Drawn<'_> {
+    type Room = (Workspace<f64>, Array<f64>);
+
+    fn rows(&self) -> usize {
+        1
     }
-    let program = &measured.program;
-    let at_once = side_by_side(batch, is_small);
-    program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
-    let room = || (Workspace::<f64>::new(program), Array::<f64>::new(1 << n));
-    Ok(map_batch(batch, is_small, room, |(states, q), i, threads| {
-        let evolution = program.at(row(i), false);
+
+    fn is_small(&self) -> bool {
+        self.program.is_small()
+    }
+
+    fn room(&self) -> Self::Room {
+        (Workspace::new(self.program), Array::new(1 << self.program.plan().n_qubits()))
+    }
+
+    fn evaluate(
+        &self,
+        asked: Asked<'_>,
+        (states, q): &mut Self::Room,
+        threads: Threads,
+        found: &mut Evaluations,
+    ) -> Result<()> {
+        let Self { program, tables, shots } = self;
+        let Asked { params, weight, .. } = asked;
+        let evolution = program.at(params, false);
         evolution.run(&mut states.psi, &mut states.rooms, threads);
         program.probabilities(&states.psi, q, threads);
-        let drawn = sample(q, draw.shots, &mut draw.stream(i));
-        evaluate(&evolution, &tables, weight, n_params, &drawn, q, states, threads)
-    })
-    .into_iter()
-    .collect())
-}
-
-/// One row of parameters from what its distribution `q` gave.
-#[allow(clippy::too_many_arguments)]
-fn evaluate(
-    evolution: &Evolution<'_, f64>,
-    tables: &Tables,
-    weight: f64,
-    n_params: usize,
-    drawn: &[u32],
-    q: &[f64],
-    states: &mut Workspace<f64>,
-    threads: Threads,
-) -> Evaluations {
-    let estimate =
-        estimate(tables, weight, drawn, || drawn.iter().map(|z| q[*z as usize].ln()).collect());
-    let Workspace { psi, lambda, .. } = states;
-    lambda.is_real = psi.is_real;
-    for (part, from) in lambda.parts().zip(psi.parts()) {
-        part.fill(0.0);
-        for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&estimate.pulls) {
-            part[z] += pull / (drawn.len() as f64 * q[z]) * from[z];
+        let drawn = sample(q, shots.shots, &mut shots.stream(asked));
+        let log_q = || drawn.iter().map(|z| q[*z as usize].ln()).collect();
+        let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, log_q);
+        let Workspace { psi, lambda, .. } = states;
+        lambda.is_real = psi.is_real;
+        for (part, from) in lambda.parts().zip(psi.parts()) {
+            part.fill(0.0);
+            for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&pulls) {
+                part[z] += pull / (drawn.len() as f64 * q[z]) * from[z];
+            }
         }
+        let gradient = found.add(expected_cost, weight * divergence, params.len());
+        evolution.adjoint(Start::Room, states, gradient, threads);
+        Ok(())
     }
-    let mut gradient = vec![0.0; n_params];
-    evolution.adjoint(Start::Room, states, &mut gradient, threads);
-    let Estimate { expected_cost, divergence, .. } = estimate;
-    Evaluations::one(expected_cost, weight * divergence, gradient)
 }
 
 /// What shots say of an objective.

@@ -1,49 +1,91 @@
 //! Shots of a product circuit: its bits are drawn one after the other, and a shot's score,
 //! grad log q, needs no state either.
 
-use super::Evaluations;
+use std::sync::Arc;
+
+use super::groups::{Asked, Way};
 use super::product::Product;
-use super::sampled::{Estimate, estimate};
+use super::sampled::{Estimate, Shots, estimate, tables};
 use super::tables::Tables;
+use super::{Divergence, Evaluations, Problem};
+use crate::Result;
+use crate::parallel::Threads;
 use crate::rng::uniform;
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::fma;
+use crate::state::{Program, fma};
 use rand_chacha::ChaCha8Rng;
 
-/// One row of parameters.
-pub fn evaluate_product(
-    product: &Product<'_>,
-    tables: &Tables,
-    weight: f64,
-    params: &[f64],
-    shots: usize,
-    rng: &mut ChaCha8Rng,
-) -> Evaluations {
-    let mut amplitudes = vec![[[0.0]; 2]; product.n_qubits()];
-    product.amplitudes([params], &mut amplitudes);
-    let probabilities: Vec<[f64; 2]> =
-        amplitudes.iter().map(|[[a], [b]]| [a * a, b * b].map(normal)).collect();
-    let drawn = draw(&probabilities, shots, rng);
-    let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, || {
-        let mut log_q = vec![0.0; shots];
-        for (q, p) in probabilities.iter().enumerate() {
-            add_chosen(&drawn, q as u32, p[0].ln(), p[1].ln(), &mut log_q);
-        }
-        log_q
-    });
-    let unset: Vec<u32> = drawn.iter().map(|z| !z).collect();
-    let slopes = |q: usize| {
-        let [[a], [b]] = amplitudes[q];
-        let ones = sum_of_set(&drawn, q as u32, &pulls);
-        let zeros = sum_of_set(&unset, q as u32, &pulls);
-        // The derivatives of ln a^2 and ln b^2; a bit of probability 0 has not been drawn.
-        let share = |sum: f64, p: f64, score: f64| if p > 0.0 { sum * score } else { 0.0 };
-        let [p, r] = probabilities[q];
-        [(share(zeros, p, -b / a) + share(ones, r, a / b)) / shots as f64]
-    };
-    let mut gradient = vec![0.0; params.len()];
-    product.pull_back(slopes, params.len(), &mut gradient);
-    Evaluations::one(expected_cost, weight * divergence, gradient)
+/// From shots of a product, row by row.
+pub struct DrawnProduct<'a> {
+    program: &'a Program,
+    product: Product<'a>,
+    tables: Arc<Tables>,
+    shots: Shots,
+}
+
+impl<'a> DrawnProduct<'a> {
+    /// Of a program that is this product.
+    pub fn new(
+        program: &'a Program,
+        product: Product<'a>,
+        problem: &Problem,
+        divergence: &Divergence,
+        shots: Shots,
+    ) -> Result<Self> {
+        let tables = tables(problem, product.relabelling, divergence, shots)?;
+        Ok(Self { program, product, tables, shots })
+    }
+}
+
+impl Way for DrawnProduct<'_> {
+    type Room = ();
+
+    fn rows(&self) -> usize {
+        1
+    }
+
+    fn is_small(&self) -> bool {
+        self.program.is_small()
+    }
+
+    fn room(&self) {}
+
+    fn evaluate(
+        &self,
+        asked: Asked<'_>,
+        (): &mut (),
+        _: Threads,
+        found: &mut Evaluations,
+    ) -> Result<()> {
+        let Self { product, tables, shots, .. } = self;
+        let Asked { params, weight, .. } = asked;
+        let mut amplitudes = vec![[[0.0]; 2]; product.n_qubits()];
+        product.amplitudes([params], &mut amplitudes);
+        let probabilities: Vec<[f64; 2]> =
+            amplitudes.iter().map(|[[a], [b]]| [a * a, b * b].map(normal)).collect();
+        let drawn = draw(&probabilities, shots.shots, &mut shots.stream(asked));
+        let log_q = || {
+            let mut log_q = vec![0.0; drawn.len()];
+            for (q, p) in probabilities.iter().enumerate() {
+                add_chosen(&drawn, q as u32, p[0].ln(), p[1].ln(), &mut log_q);
+            }
+            log_q
+        };
+        let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, log_q);
+        let unset: Vec<u32> = drawn.iter().map(|z| !z).collect();
+        let slopes = |q: usize| {
+            let [[a], [b]] = amplitudes[q];
+            let ones = sum_of_set(&drawn, q as u32, &pulls);
+            let zeros = sum_of_set(&unset, q as u32, &pulls);
+            // The derivatives of ln a^2 and ln b^2; a bit of probability 0 has not been drawn.
+            let share = |sum: f64, p: f64, score: f64| if p > 0.0 { sum * score } else { 0.0 };
+            let [p, r] = probabilities[q];
+            [(share(zeros, p, -b / a) + share(ones, r, a / b)) / drawn.len() as f64]
+        };
+        let gradient = found.add(expected_cost, weight * divergence, params.len());
+        product.pull_back(slopes, params.len(), gradient);
+        Ok(())
+    }
 }
 
 /// A probability, or 0 where it is so small that its logarithm and inverse are not to be trusted.
