@@ -18,6 +18,7 @@ from qhypernet._interrupt import Interrupts
 from qhypernet._minibatches import minibatch_table
 from qhypernet._progress import TrainingProgress
 from qhypernet._step import TrainingStep
+from qhypernet._stretch import Stretches, stretches
 from qhypernet._truth import DISTANCES, GroundTruth
 from qhypernet.circuits import Circuit
 from qhypernet.gradients import Evaluation, Gradient
@@ -95,6 +96,7 @@ class Loop:
         self._whole = self._target(self.table)
         weight = schedules.at(self.objective.weight, self.done, self.n_steps)
         self._term = Term(self.objective, self._whole[0], weight)
+        self._stretches = self._begin_stretches(callbacks)
         bar = TrainingProgress(progress, self.n_steps, self.done)
         saved = time.monotonic()
         self._began = saved - self.seconds
@@ -106,13 +108,13 @@ class Loop:
                 if self.truth is not None:
                     self.truth.look(self.circuit, self._result(), self.done)
                 try:
-                    self._step()
+                    self._advance()
                 except Paused as pause:
                     raise Interrupted(f"{pause}; {self._stop(checkpoint)}") from pause
                 if not self.n_live and self.failed.all():
                     self.params = self._result()
                     return
-                bar.update(self.history[self.done - 1, 0], self.failed)
+                bar.update(self.done, self.history[self.done - 1, 0], self.failed)
                 enough = bool(callbacks) and callbacks(self._shown())
                 if interrupts.asked:
                     raise Interrupted(self._stop(checkpoint))
@@ -163,6 +165,35 @@ class Loop:
         for name in {"objective", "expected_nll", "regularizer", "kl"} & set(dataset):
             dataset[name].attrs["units"] = "nats"
         return dataset
+
+    def _begin_stretches(self, callbacks: Together) -> Stretches | None:
+        """Steps that the core may take by itself, if nobody asks for each of them."""
+        if callbacks or self.watch is not None or self.batch_size is not None:
+            return None
+        return stretches(
+            self.circuit,
+            self._whole[1],
+            self.objective,
+            self.gradient,
+            self.optimizer,
+            n_steps=self.n_steps,
+            seed=self.seed,
+            first_init=self.first_init,
+        )
+
+    def _advance(self) -> None:
+        """Several steps, or one where that is not possible."""
+        taken = 0
+        if self._stretches is not None and self.n_live == self.n_inits:
+            end = self.n_steps if self.truth is None else self.truth.next(self.done)
+            at_most = min(end, self.n_steps) - self.done
+            taken = self._stretches.take(
+                self.params, self.descent.arrays, self.history, self.done, at_most
+            )
+        if taken:
+            self.done += taken
+        else:
+            self._step()
 
     def _step(self) -> None:
         found = self._evaluate()

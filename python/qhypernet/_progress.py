@@ -47,11 +47,11 @@ class TrainingProgress:
             self._bar.start()
         return self
 
-    def update(self, objective: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
-        """One step more, and what each initialisation's objective is unless it has failed."""
+    def update(self, done: int, objective: NDArray[np.float64], failed: NDArray[np.bool_]) -> None:
+        """So many steps are done, with these objectives where none has failed."""
         if not self._show:
             return
-        self._done += 1
+        self._done = done
         now = time.monotonic()
         last = self._done == self._n_steps
         if now - self._shown < _SECONDS_BETWEEN_UPDATES and not last:

@@ -32,6 +32,10 @@ class GroundTruth:
         self.values: list[NDArray[np.float64]] = []
         """At each of the steps, shape (distances, n_inits)."""
 
+    def next(self, step: int) -> int:
+        """The next step after ``step`` at which it is time."""
+        return step + self._every - step % self._every
+
     def look(
         self, circuit: Circuit, params: NDArray[np.float64], step: int, *, last: bool = False
     ) -> None:

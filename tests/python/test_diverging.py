@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qhypernet as qh
-from qhypernet import cli, evaluation, runs
+from qhypernet import _stretch, cli, evaluation, runs
 from qhypernet.gradients import Evaluation, Exact
 
 HISTORY = ("objective", "expected_nll", "regularizer", "gradient_norm")
@@ -39,6 +39,7 @@ def _spoil(monkeypatch, at_step, row, part, value, interrupt=None):
         return Evaluation(**parts)
 
     monkeypatch.setattr(Exact, "__call__", call)
+    monkeypatch.setattr(_stretch, "MOST", 1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])

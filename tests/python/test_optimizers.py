@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import qhypernet as qh
+from qhypernet import _stretch
 from qhypernet._minibatches import minibatch_table
 from qhypernet.gradients import Exact
 
@@ -50,6 +51,7 @@ def _interrupt(monkeypatch, at_step):
         return found
 
     monkeypatch.setattr(Exact, "__call__", call)
+    monkeypatch.setattr(_stretch, "MOST", 1)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.7])

@@ -31,6 +31,13 @@ class Evaluation(NamedTuple):
     """Derivatives of the sum of both, shape (B, P)."""
 
 
+class InCore(NamedTuple):
+    """How the core evaluates an objective without Python."""
+
+    shots: int | None
+    """For each parameter vector; None takes the whole distribution."""
+
+
 @dataclass(frozen=True)
 class Term:
     """An objective at one step."""
@@ -63,6 +70,10 @@ class Gradient(ABC):
     @abstractmethod
     def settings(self, circuit: Circuit) -> int:
         """How many settings of the angles a step measures for one initialisation; 0 if none."""
+
+    def in_core(self) -> InCore | None:
+        """How the core does the same by itself, for objectives that it knows; None if it cannot."""
+        return None
 
     def mean(self, circuit: Circuit, value: Value, exact: Floats, params: Floats) -> Floats:
         """Its mean at ``params`` (P,), where ``value`` is the objective and ``exact`` its gradient.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qhypernet import _core
 from qhypernet.circuits import Circuit
-from qhypernet.gradients._base import Evaluation, Gradient, Term
+from qhypernet.gradients._base import Evaluation, Gradient, InCore, Term
 from qhypernet.gradients._probabilities import from_probabilities
 from qhypernet.objectives import Objective
 
@@ -31,6 +31,10 @@ class Exact(Gradient):
         del circuit
         return 0
 
+    def in_core(self) -> InCore | None:
+        """From the whole distribution; what derives from this may do it in a way of its own."""
+        return InCore(shots=None) if type(self) is Exact else None
+
     def __call__(
         self,
         circuit: Circuit,
@@ -47,7 +51,5 @@ class Exact(Gradient):
         core = term.objective.divergence
         if not core:
             return from_probabilities(circuit, term, params)
-        found = _core.evaluate(
-            circuit._core, problem, params, core, term.bandwidths, term.weight
-        )
+        found = _core.evaluate(circuit._core, problem, params, core, term.bandwidths, term.weight)
         return Evaluation(*found)

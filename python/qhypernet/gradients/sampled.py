@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qhypernet import _check, _core
 from qhypernet.circuits import Circuit
-from qhypernet.gradients._base import Evaluation, Gradient, Term
+from qhypernet.gradients._base import Evaluation, Gradient, InCore, Term
 from qhypernet.objectives import Objective
 
 
@@ -38,6 +38,10 @@ class Sampled(Gradient):
         """One."""
         del circuit
         return 1
+
+    def in_core(self) -> InCore | None:
+        """From so many shots; what derives from this may do it in a way of its own."""
+        return InCore(self.shots) if type(self) is Sampled else None
 
     def __call__(
         self,

@@ -46,13 +46,16 @@ class Adam(Rule):
         """No running means."""
         return {"mean": np.zeros_like(params), "square": np.zeros_like(params)}
 
+    def move(self, step: int, n_steps: int) -> tuple[float, float]:
+        """What a step multiplies the mean and the square's root by: both lack some at first."""
+        rate = schedules.at(self.learning_rate, step, n_steps) / (1 - self.beta1 ** (step + 1))
+        return rate, 1 / math.sqrt(1 - self.beta2 ** (step + 1))
+
     def step(
         self, params: Floats, gradient: Floats, state: Arrays, step: int, n_steps: int
     ) -> tuple[Floats, Arrays]:
         """The next parameters and state."""
-        # The bias of both running means goes into these two.
-        rate = schedules.at(self.learning_rate, step, n_steps) / (1 - self.beta1 ** (step + 1))
-        scale = 1 / math.sqrt(1 - self.beta2 ** (step + 1))
+        rate, scale = self.move(step, n_steps)
         moved = _core.adam_step(
             params,
             np.ascontiguousarray(gradient, dtype=np.float64),
