@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, _core, schedules, starts, storage
 from qhypernet._callbacks import Together
+from qhypernet._checkpoint import Checkpoint
 from qhypernet._interrupt import Interrupts
 from qhypernet._minibatches import minibatch_table
 from qhypernet._progress import TrainingProgress
@@ -87,12 +88,15 @@ class Loop:
         every = self.ground_truth
         self.truth = None if every is None else GroundTruth(self.table, self.prior, every)
         self.seconds = 0.0
+        self._ended: float | None = None
         self.done = 0
 
-    def run(self, progress: bool | None, checkpoint: Path | None, callbacks: Together) -> None:
+    def run(
+        self, progress: bool | None, checkpoint: Checkpoint | None, callbacks: Together
+    ) -> None:
         """Runs the steps that are left."""
-        if checkpoint is not None and checkpoint.exists():
-            self._restore(checkpoint)
+        if checkpoint is not None and checkpoint.path.exists():
+            self._restore(checkpoint.path)
         self._whole = self._target(self.table)
         weight = schedules.at(self.objective.weight, self.done, self.n_steps)
         self._term = Term(self.objective, self._whole[0], weight)
@@ -106,13 +110,12 @@ class Loop:
         with Interrupts() as interrupts, bar, quiet, callbacks:
             while self.done < self.n_steps and self.n_live and not enough:
                 if self.truth is not None:
-                    self.truth.look(self.circuit, self._result(), self.done)
+                    self.truth.look(self.circuit, self.result(), self.done)
                 try:
                     self._advance()
                 except Paused as pause:
                     raise Interrupted(f"{pause}; {self._stop(checkpoint)}") from pause
                 if not self.n_live and self.failed.all():
-                    self.params = self._result()
                     return
                 bar.update(self.done, self.history[self.done - 1, 0], self.failed)
                 enough = bool(callbacks) and callbacks(self._shown())
@@ -120,14 +123,18 @@ class Loop:
                     raise Interrupted(self._stop(checkpoint))
                 now = time.monotonic()
                 if checkpoint is not None and now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                    self._save(checkpoint)
+                    self._save(checkpoint.path)
                     saved = time.monotonic()
             if self.truth is not None:
-                self.truth.look(self.circuit, self._result(), self.done, last=True)
-        self.seconds = time.monotonic() - self._began
+                self.truth.look(self.circuit, self.result(), self.done, last=True)
+        self._ended = time.monotonic()
+        self.seconds = self._elapsed()
         if checkpoint is not None:
-            self._save(checkpoint)
-        self.params = self._result()
+            checkpoint.end(self._save)
+
+    def result(self) -> NDArray[np.float64]:
+        """Angles after the steps so far, shape (n_inits, P)."""
+        return self.descent.result(self.params)
 
     def all_lost(self) -> str:
         """What to say where no initialisation is left."""
@@ -266,9 +273,6 @@ class Loop:
         changing = (self.objective.weight, self.optimizer.rate)
         return all(schedules.has_ended(value, self.done, self.n_steps) for value in changing)
 
-    def _result(self) -> NDArray[np.float64]:
-        return self.descent.result(self.params)
-
     def _shown(self) -> TrainingStep:
         rate = self.optimizer.rate
         objective, expected_nll, regularizer, gradient_norm = self.history[self.done - 1]
@@ -303,12 +307,15 @@ class Loop:
             by_name["truth_step"] = (("truth_step",), np.array(self.truth.steps, dtype=np.int64))
         return by_name
 
-    def _stop(self, checkpoint: Path | None) -> str:
+    def _elapsed(self) -> float:
+        return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    def _stop(self, checkpoint: Checkpoint | None) -> str:
         if checkpoint is None:
             return f"stopped after step {self.done} of {self.n_steps}; nothing was saved"
-        self._save(checkpoint)
+        self._save(checkpoint.path)
         return (
-            f"stopped after step {self.done} of {self.n_steps} and saved to {checkpoint}; "
+            f"stopped after step {self.done} of {self.n_steps} and saved to {checkpoint.path}; "
             "the same call goes on from there"
         )
 
@@ -347,7 +354,7 @@ class Loop:
                 for name, values in arrays.items()
             }
             | self._labelled_history(),
-            attrs={"fingerprint": self.fingerprint, "seconds": time.monotonic() - self._began},
+            attrs={"fingerprint": self.fingerprint, "seconds": self._elapsed()},
         )
         storage.write_dataset(path, dataset)
 

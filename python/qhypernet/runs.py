@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import tomllib
 import warnings
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from qhypernet import _check, _core, callbacks, storage
 from qhypernet._callbacks import Together
+from qhypernet._checkpoint import UnlessUsed
 from qhypernet._step import Callback
 from qhypernet.circuits import Circuit
 from qhypernet.config import RunConfig
@@ -124,22 +126,33 @@ def execute(
         raise ValueError(f"out: {folder} is a run on hardware; use qhypernet hardware resume")
     net = config.build_network(data)
     circuit = config.build_circuit(net)
-    prior = config.build_prior(net)
     check(config, net)
     problem = Problem(net, data.X_train, data.y_train)
     begun = [name for name, (file, _) in _LOGS.items() if (folder / file).exists()]
     written = [kind(folder / file) for name, (file, kind) in _LOGS.items() if name in asked + begun]
     parts = {"train": problem, "test": Problem(net, data.X_test, data.y_test)} if written else {}
-    with _claimed(folder, config):
-        trained = train_as_described(
-            config,
-            circuit,
-            problem,
-            sampler=sampler,
-            progress=progress,
-            checkpoint=folder / _CHECKPOINT,
-            callback=Together(written, data=parts),
-        )
+    with UnlessUsed(folder / _CHECKPOINT) as checkpoint:
+        with _claimed(folder, config):
+            trained = train_as_described(
+                config,
+                circuit,
+                problem,
+                sampler=sampler,
+                progress=progress,
+                checkpoint=checkpoint,
+                callback=Together(written, data=parts),
+            )
+        result = _result(config, data, problem, trained)
+        storage.write_dataset(folder / _RESULT, result)
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    return Run(folder, config, data, net, result)
+
+
+def _result(
+    config: RunConfig, data: Dataset, problem: Problem, trained: TrainingResult
+) -> xr.Dataset:
+    """All that a run's file holds."""
+    net, prior = problem.net, config.build_prior(problem.net)
     posterior = exact_posterior(problem.table, prior)
     metrics = evaluate(net, data, trained.distributions(), posterior, problem.table, prior)
     result = trained.history.merge(metrics).assign(
@@ -166,9 +179,7 @@ def execute(
             }
         ),
     }
-    storage.write_dataset(folder / _RESULT, result)
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
-    return Run(folder, config, data, net, result)
+    return result
 
 
 def check(config: RunConfig, net: BinaryNetwork) -> None:
@@ -196,7 +207,7 @@ def train_as_described(
     first_init: int = 0,
     sampler: Sampler | None = None,
     progress: bool | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: os.PathLike[str] | None = None,
     callback: Callback | None = None,
 ) -> TrainingResult:
     """:func:`qhypernet.train` with everything that a description says.

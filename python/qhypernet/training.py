@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qhypernet import _check, gradients
 from qhypernet._callbacks import Together, parts
+from qhypernet._checkpoint import Checkpoint
 from qhypernet._loop import Interrupted, Loop
 from qhypernet._step import Callback, TrainingStep
 from qhypernet._truth import distributions
@@ -179,9 +179,7 @@ def train(
         raise TypeError(f"prior: expected a BernoulliPrior or None, got {prior!r}")
     if prior.n != circuit.n_qubits:
         raise ValueError(f"prior: expected {circuit.n_qubits} weights, got {prior.n}")
-    path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise ValueError(f"checkpoint: expected a file in a folder that exists, got {path}")
+    kept = None if checkpoint is None else _checkpoint(checkpoint)
     if ground_truth is not None:
         _check.integer("ground_truth", ground_truth, 1)
     callbacks = callback if isinstance(callback, Together) else Together(callback)
@@ -209,15 +207,22 @@ def train(
         ground_truth=ground_truth,
         data=parts(circuit, problem, validation),
     )
-    loop.run(progress, path, callbacks)
+    loop.run(progress, kept, callbacks)
     result = TrainingResult(
-        circuit, loop.params, loop.dataset(), loop.seed, loop.failed, loop.seconds
+        circuit, loop.result(), loop.dataset(), loop.seed, loop.failed, loop.seconds
     )
     if loop.failed.all():
         raise DivergedError(loop.all_lost(), result)
     if loop.failed.any():
         warnings.warn(loop.lost(), RuntimeWarning, stacklevel=2)
     return result
+
+
+def _checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    kept = path if isinstance(path, Checkpoint) else Checkpoint(path)
+    if kept.path.is_dir() or not kept.path.parent.is_dir():
+        raise ValueError(f"checkpoint: expected a file in a folder that exists, got {kept.path}")
+    return kept
 
 
 def _check_batches(size: int, problem: Problem | None, objective: Objective) -> None:

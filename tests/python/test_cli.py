@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import qhypernet as qh
-from qhypernet import cli, runs, storage
+from qhypernet import _loop, cli, runs, storage
 from qhypernet.config import RunConfig
 
 QUICK = ["--hidden", "2", "--activation", "tanh", "--inits", "3", "--steps", "12"]
@@ -266,14 +267,28 @@ def test_a_training_survives_what_fails_after_it(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise MemoryError("no room")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(runs, "evaluate", fail)
-        assert call(*argv, monkeypatch=monkeypatch) == 1
-    assert sorted(os.listdir("r")) == ["checkpoint.nc", "config.toml"]
-    assert storage.read_dataset("r/checkpoint.nc").sizes["step"] == 12
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for reaction in (fail, interrupt):
+        shutil.rmtree("r", ignore_errors=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "evaluate", reaction)
+            assert call(*argv, monkeypatch=monkeypatch) != 0
+        assert sorted(os.listdir("r")) == ["checkpoint.nc", "config.toml"]
+        assert storage.read_dataset("r/checkpoint.nc").sizes["step"] == 12
     assert call(*argv, monkeypatch=monkeypatch) == 0
     assert call(*argv[:-1], "s", monkeypatch=monkeypatch) == 0
     assert Path("r/result.nc").read_bytes() == Path("s/result.nc").read_bytes()
+
+
+def test_a_short_training_writes_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a file that nobody will read")
+
+    monkeypatch.setattr(_loop.Loop, "_save", refuse)
+    assert call("train", "moons", *QUICK, "--out", "r", monkeypatch=monkeypatch) == 0
+    assert sorted(os.listdir("r")) == ["config.toml", "result.nc"]
 
 
 def test_an_edited_description_is_noticed(
