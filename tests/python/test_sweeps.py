@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -20,7 +21,7 @@ import pytest
 import xarray as xr
 
 import qhypernet as qh
-from qhypernet import cli, runs, storage
+from qhypernet import _core, cli, runs, storage
 from qhypernet.config import RunConfig
 from qhypernet.sweeps import _cost, _engines
 from qhypernet.sweeps._plan import Plan
@@ -424,19 +425,44 @@ def test_cores_are_shared_out(serial: Sweep) -> None:
     assert _engines.spread(units[:1], None, workplace)[0] == 1
 
 
+def test_no_process_is_started_for_little_work(
+    serial: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 4)
+    monkeypatch.setattr(_core, "available_memory", lambda: 2**40)
+    workplace = Workplace(Path.cwd(), Path.cwd(), serial.plan.options)
+    (unit, *_) = serial.plan.units(Path.cwd())
+    for seconds, n_units, expected in ((0, 9, 1), (0, 1000, 4), (1, 6, 1), (1, 10, 3), (9, 2, 2)):
+        units = [replace(unit, nanoseconds=seconds * 10**9)] * n_units
+        jobs, place = _engines.spread(units, None, workplace)
+        assert jobs == expected
+        assert place.threads == (4 // jobs if jobs > 1 else None)
+
+
 def test_units_take_about_a_second() -> None:
     config = Plan.parse(SLOW, "test").base
     net = config.build_network(config.load_data())
-    config = config.replace({"training.inits": 200, "training.steps": 100})
+    config = config.replace({"training.inits": 200, "training.steps": 100, "circuit.layers": 5})
     one = _cost.nanoseconds(config, net)
     assert _cost.nanoseconds(config.replace({"training.steps": 200}), net) == 2 * one
-    for values in ({}, {"training.steps": 800}, {"training.shots": 100}, {"circuit.layers": 9}):
+    for values in (
+        {},
+        {"training.steps": 800},
+        {"training.shots": 1000},
+        {"circuit.layers": 9},
+        {"training.gradient": "spsa", "training.shots": 100},
+        {"objective.name": "renyi"},
+        {"circuit.layers": 1, "training.steps": 20_000},
+    ):
         other = config.replace(values)
         chunk, cost = _cost.chunk(other, net), _cost.nanoseconds(other, net)
         assert chunk < 200
         assert 1e9 <= chunk * cost < 2e9 + cost
     assert _cost.chunk(config.replace({"training.inits": 2}), net) == 2
     assert _cost.chunk(config.replace({"training.steps": 10**6}), net) == 1
+    # The paper's starts and steps, which one layer makes a matter of less than a second.
+    paper = config.replace({"circuit.layers": 1, "training.inits": 100, "training.steps": 200})
+    assert _cost.chunk(paper, net) == 100
 
 
 def test_data_of_a_file_are_found_from_where_the_sweep_began(

@@ -46,7 +46,10 @@ def run(
         Path | None, typer.Option(help="Folder for the results [default: runs/NAME-sweep-HASH].")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes [default: one a core]; jobs, with --dask slurm.")
+        int | None,
+        typer.Option(
+            help="Processes [default: one a core, fewer for little work]; jobs, with --dask slurm."
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of each process [default: the cores are shared].")

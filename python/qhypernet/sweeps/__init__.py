@@ -46,8 +46,8 @@ def sweep(
     Args:
         description: The path of a TOML file, or the same as a mapping.
         out: A folder for the sweep; one that holds it already is gone on with.
-        jobs: Processes on this machine; if not given one a core, as far as memory allows. With
-            ``dask="slurm"``, jobs of the queue.
+        jobs: Processes on this machine; if not given one a core, as far as memory allows and there
+            is work enough for them. With ``dask="slurm"``, jobs of the queue.
         threads: Threads of the core in each process; if not given the cores are shared out, with
             ``dask`` one for each thread of a worker.
         dask: The address of a dask scheduler, the path of its scheduler file (``.json``), or

@@ -15,8 +15,10 @@ from qhypernet.networks import BinaryNetwork
 
 TARGET = 10**9
 """Nanoseconds of a unit."""
+_STEP, _DRAWN = 1_000, 100
+"""Nanoseconds of a step that the core takes by itself, and of each of its shots."""
 _SETTING, _SHOT = 50_000, 500
-"""Nanoseconds of a simulated setting of the angles, and of each of its shots."""
+"""The same of a simulated setting of the angles that is looked at in NumPy."""
 
 
 def chunk(config: RunConfig, net: BinaryNetwork) -> int:
@@ -26,7 +28,7 @@ def chunk(config: RunConfig, net: BinaryNetwork) -> int:
         >>> from qhypernet.config import RunConfig
         >>> config = RunConfig.parse({"data": {"source": "moons"},
         ...     "circuit": {"layers": 16}, "network": {"hidden": [3]},
-        ...     "training": {"inits": 50, "steps": 500}}, "options")
+        ...     "training": {"inits": 50, "steps": 1000}}, "options")
         >>> chunk(config, config.build_network(config.load_data()))
         1
     """
@@ -38,12 +40,18 @@ def chunk(config: RunConfig, net: BinaryNetwork) -> int:
 def nanoseconds(config: RunConfig, net: BinaryNetwork) -> int:
     """An initialisation's estimated time on one core; whole numbers round nowhere differently."""
     n_gates, n_params = size(net.layers, config.network, config.circuit)
-    shots = config.training.shots or 0
-    # A nanosecond for each amplitude and gate, both ways.
-    one = _SETTING + _SHOT * shots + 2**net.n_weights * n_gates
-    n_settings = {"spsa": 2, "parameter_shift": 2 * n_params + 1}
-    settings = n_settings.get(config.build_gradient().name, 1)
-    return int(config.training.steps * one * settings)
+    shots, objective = config.training.shots or 0, config.build_objective()
+    gradient = config.build_gradient()
+    if gradient.in_core() and objective.divergence and objective.has_expected_nll:
+        # One layer leaves independent bits, and there is no state to be rotated gate by gate.
+        n_passes = n_gates if config.circuit.layers > 1 else 1
+        # A third of a nanosecond for each amplitude and gate, both ways.
+        one = _STEP + _DRAWN * shots + 2**net.n_weights * n_passes // 3
+    else:
+        n_settings = {"spsa": 2, "parameter_shift": 2 * n_params + 1}
+        one = _SETTING + _SHOT * shots + 2**net.n_weights * n_gates
+        one *= n_settings.get(gradient.name, 1)
+    return int(config.training.steps * one)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _PROCESS_BYTES, _WEIGHT_BYTES = 2**28, 128
 """What a worker takes for itself, and for each of the 2**n networks."""
+_WORTHWHILE, _AROUND = 4 * 10**9, 3 * 10**8
+"""Nanoseconds of work that are worth starting a process for, and what evaluation and file of a unit
+take beside its training."""
 _SECONDS_TO_CONNECT = 10
 _ATTEMPTS = 5
 """How often a unit may take its worker with it."""
@@ -203,7 +206,9 @@ def spread(units: Sequence[Unit], jobs: int | None, workplace: Workplace) -> tup
     cores = joblib.cpu_count()
     if jobs is None:
         largest = _PROCESS_BYTES + _WEIGHT_BYTES * 2 ** max(unit.n_weights for unit in units)
-        jobs = max(1, min(cores, len(units), _core.available_memory() // largest))
+        work = sum(unit.nanoseconds + _AROUND for unit in units)
+        most = min(cores, len(units), work // _WORTHWHILE)
+        jobs = max(1, min(most, _core.available_memory() // largest))
     if workplace.threads is None and jobs > 1:
         workplace = replace(workplace, threads=max(1, cores // jobs))
     return jobs, workplace
