@@ -159,6 +159,8 @@ GOALS = (
         at_most=30,
         form="{:.3g} s",
     ),
+    Goal(3, "as nine commands, exact", value("nine commands", shots=(None,)), form="{:.3g} s"),
+    Goal(3, "as nine commands, sampled", value("nine commands", shots=(100,)), form="{:.3g} s"),
     Goal(4, "table, sign", beside("table", activation=("sign",)), 1000),
     Goal(4, "table, tanh", beside("table", activation=("tanh",)), 50),
     Goal(4, "sampled networks, sign", beside("sampled networks", activation=("sign",)), 50),

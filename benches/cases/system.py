@@ -29,10 +29,10 @@ def memory(sizes: tuple[int, ...]) -> Iterator[Case]:
 
 
 def workload() -> Iterator[Case]:
-    """The paper's, with exact gradients and with sampled ones."""
-    yield _case("workload", "workload", 1.0, "", {"shots": None}, label="exact")
-    sampled = {"shots": SHOTS}
-    yield _case("workload", "workload", 1.0, "", sampled, label=f"sampled, {SHOTS} shots")
+    """The paper's as one command and as nine, with exact gradients and with sampled ones."""
+    for group, kind in (("workload", "workload"), ("nine commands", "commands")):
+        yield _case(group, kind, 1.0, "", {"shots": None}, label="exact")
+        yield _case(group, kind, 1.0, "", {"shots": SHOTS}, label=f"sampled, {SHOTS} shots")
 
 
 def _case(
