@@ -10,7 +10,7 @@ use crate::logarithm::log_ratio;
 use crate::mmd::witness;
 use crate::parallel::{Threads, side_by_side, sum_pieces};
 use crate::simd::{kernel, one_turn_at_a_time};
-use crate::state::{Array, Program, Start, Workspace, fma};
+use crate::state::{Array, Program, Read, Start, Workspace, fma};
 
 /// From states, one after the other.
 pub struct Whole<'a> {
@@ -23,7 +23,8 @@ pub struct Whole<'a> {
 
 /// Where states are evaluated.
 pub struct Room {
-    states: Workspace<f64>,
+    /// None where states can be read without being written.
+    states: Option<Workspace<f64>>,
     q: Array<f64>,
     cotangent: Array<f64>,
 }
@@ -61,7 +62,8 @@ impl Way for Whole<'_> {
 
     fn room(&self) -> Room {
         let array = || Array::new(1 << self.problem.n_weights());
-        Room { states: Workspace::new(self.program), q: array(), cotangent: array() }
+        let states = (!self.program.is_direct()).then(|| Workspace::new(self.program));
+        Room { states, q: array(), cotangent: array() }
     }
 
     /// One forward and one backward pass.
@@ -76,8 +78,13 @@ impl Way for Whole<'_> {
         let Asked { params, weight, .. } = asked;
         let Room { states, q, cotangent } = room;
         let evolution = program.at(params, false);
-        evolution.run(&mut states.psi, &mut states.rooms, threads);
-        program.probabilities(&states.psi, q, threads);
+        match states {
+            Some(states) => {
+                evolution.run(&mut states.psi, &mut states.rooms, threads);
+                program.probabilities(&states.psi, q, threads);
+            }
+            None => evolution.read(Read::Probabilities(q), threads),
+        }
         let cost = &outcomes.cost;
         let expected_cost = dot(q, cost, threads);
         let divergence = match divergence {
@@ -100,9 +107,14 @@ impl Way for Whole<'_> {
         };
         // A constant has no gradient, but its rounding errors would.
         let mean = dot(q, cotangent, threads);
-        let start = Start::State { psi: None, cotangent, shift: mean };
         let gradient = found.add(expected_cost, weight * divergence, params.len());
-        evolution.adjoint(start, states, gradient, threads);
+        match states {
+            Some(states) => {
+                let start = Start::State { psi: None, cotangent, shift: mean };
+                evolution.adjoint(start, states, gradient, threads);
+            }
+            None => evolution.read(Read::Gradient { cotangent, shift: mean, gradient }, threads),
+        }
         Ok(())
     }
 }
