@@ -18,7 +18,7 @@ use super::simulate::{Evolution, Program};
 use super::tiles::Layout;
 use super::vector::{Rooms, Vector, Workspace};
 use crate::circuit::{Cut, LinearMap};
-use crate::parallel::Threads;
+use crate::parallel::{Threads, map_tasks};
 pub use direct::Read;
 use direct::Shear;
 use places::Places;
@@ -31,6 +31,8 @@ pub struct Sides {
     programs: [Program; 2],
     places: Places,
     shear: Option<Shear>,
+    /// Whether each side is work for a thread of its own.
+    threads: Threads,
 }
 
 impl Sides {
@@ -43,6 +45,7 @@ impl Sides {
             programs: sides.map(Program::uncut),
             places: Places::new(n_low, layout),
             shear: Shear::of(relabelling, n_low).filter(|_| is_all),
+            threads: if layout.is_whole() { Threads::One } else { Threads::Pool },
         }
     }
 
@@ -53,12 +56,14 @@ impl Sides {
 
     /// Runs them at given parameters.
     pub fn at<T: Real>(&self, params: &[f64], all_phases: bool) -> Halves<'_, T> {
-        let mut sides = self.programs.each_ref().map(|program| {
+        let run = |side: usize| {
+            let program = &self.programs[side];
             let evolution = program.at(params, all_phases);
             let mut psi = Vector::new(program.plan().n_qubits());
             evolution.run(&mut psi, &mut Rooms::new(program), Threads::One);
             Side { program, evolution, psi }
-        });
+        };
+        let mut sides = both(self.threads, run);
         let is_real = sides.iter().all(|side| side.psi.is_real);
         if !is_real {
             sides.iter_mut().for_each(|side| side.psi.make_complex());
@@ -210,14 +215,21 @@ impl<T: Real> Halves<'_, T> {
         let [low, high] = found.0;
         let high = high.map(|part| part.iter().map(|x| self.factor * *x).collect());
         let low = low.map(|part| from_panels(&part, self.all.n_paths));
-        for (Side { program, evolution, psi }, lambda) in self.sides.iter().zip([low, high]) {
+        let lambdas: [[Vec<T>; 2]; 2] = [low, high];
+        let slopes = both(self.all.threads, |side: usize| {
+            let Side { program, evolution, psi } = &self.sides[side];
             let mut room = Workspace::new(program);
             room.psi.copy_from(psi);
             room.lambda.is_real = psi.is_real;
-            for (part, from) in room.lambda.parts().zip(&lambda) {
+            for (part, from) in room.lambda.parts().zip(&lambdas[side]) {
                 part.copy_from_slice(from);
             }
-            evolution.adjoint(Start::Room, &mut room, gradient, Threads::One);
+            let mut slopes = vec![0.0; gradient.len()];
+            evolution.adjoint(Start::Room, &mut room, &mut slopes, Threads::One);
+            slopes
+        });
+        for own in slopes {
+            gradient.iter_mut().zip(own).for_each(|(sum, slope)| *sum += slope);
         }
     }
 
@@ -240,6 +252,12 @@ impl<T: Real> Halves<'_, T> {
         }
         Cow::Owned(own)
     }
+}
+
+/// Does some work for each side.
+fn both<R: Send>(threads: Threads, work: impl Fn(usize) -> R + Sync + Send) -> [R; 2] {
+    let sides = map_tasks(threads, 2, work).try_into();
+    sides.unwrap_or_else(|_| unreachable!("two tasks"))
 }
 
 /// Where the number of path p and column x stands in panels of some width.
