@@ -192,7 +192,7 @@ def test_a_call_takes_about_so_long(monkeypatch, calls):
         {"callback": lambda step: None},
         {"stopping": qh.EarlyStopping(50)},
     ],
-    ids=str,
+    ids=lambda options: ", ".join(options),
 )
 def test_whoever_is_asked_at_each_step_is_asked(calls, options):
     _train(**options)
