@@ -44,7 +44,9 @@ impl<'a> Whole<'a> {
             _ => (&measured.program, problem.outcomes_before(&measured.relabelling)?),
         };
         let at_once = side_by_side(n_rows, program.is_small());
-        program.check_memory::<f64>("a gradient for each thread", 3.5 * at_once as f64)?;
+        // Probabilities and the cotangent, and unless it can be read without it the state with its own.
+        let n_vectors = if program.is_direct() { 1.0 } else { 3.5 };
+        program.check_memory::<f64>("a gradient for each thread", n_vectors * at_once as f64)?;
         Ok(Self { program, outcomes, problem, divergence })
     }
 }
