@@ -266,6 +266,60 @@ fn real_states_and_products_have_the_same_gradients() {
     }
 }
 
+/// High qubits that start alike whatever the parameters, and that gates come to one after the other.
+#[test]
+fn qubits_that_wait_for_their_first_gate_are_right() {
+    for (n, order) in [(7, [0, 1]), (8, [1, 0]), (9, [0, 1])] {
+        let mut circuit = Circuit::new(n, 0).unwrap();
+        for q in 5..n {
+            let (gate, angle) = [
+                (gate::Gate::H, None),
+                (gate::Gate::Ry, Some(Angle::Fixed(-0.7))),
+                (gate::Gate::X, None),
+            ][(q + order[0]) % 3];
+            circuit.push(gate, &[q], angle).unwrap();
+        }
+        for top in 5..=n {
+            for q in 0..top.min(n) {
+                // The highest so far has a parameter only at the end.
+                let angle =
+                    if q < 5 { Angle::Param(circuit.n_params()) } else { Angle::Fixed(0.3) };
+                if q < 5 || top == n {
+                    circuit.push(gate::Gate::Ry, &[q], Some(angle)).unwrap();
+                }
+                circuit.push(gate::Gate::Rz, &[q], Some(angle)).unwrap();
+            }
+            if top < n {
+                let ends = [top, top - 3];
+                circuit.push(gate::Gate::Cx, &order.map(|end| ends[end]), None).unwrap();
+                let next = Some(Angle::Param(circuit.n_params()));
+                circuit.push(gate::Gate::Rzz, &[1, top], next).unwrap();
+            }
+        }
+        let params = some_params(circuit.n_params());
+        let (program, mut room) = simulate::<f64>(&circuit, &params, Threads::One);
+        let expected = dense(&circuit, &params);
+        let cotangent = some_cotangent(n);
+        let exact = gradient::<f64>(&circuit, &params, &cotangent, true);
+        for i in 0..params.len() {
+            let shifted = by_parameter_shift(&circuit, &params, &cotangent, i);
+            assert!((shifted - exact[i]).abs() < GRADIENT_TOLERANCE, "n = {n}, {i}");
+        }
+        // Room that has been used for a gradient is as good as new.
+        for _ in 0..2 {
+            let evolution = program.at(&params, true);
+            evolution.run(&mut room.psi, &mut room.rooms, Threads::One);
+            let mut found = vec![Complex64::default(); expected.len()];
+            program.amplitudes(&room.psi, &mut found, Threads::One);
+            assert_near(&found, &expected);
+            let mut again = vec![0.0; params.len()];
+            let start = Start::State { psi: None, cotangent: &cotangent, shift: 0.0 };
+            evolution.adjoint(start, &mut room, &mut again, Threads::One);
+            assert_eq!(again, exact);
+        }
+    }
+}
+
 /// States large enough for several tiles, tables and tasks, with gates on every qubit.
 #[test]
 fn large_states_are_right_and_the_same_on_any_number_of_threads() {

@@ -359,6 +359,32 @@ impl Plan {
         (self, map)
     }
 
+    /// How many of the lowest qubits the first rotations and then each stage need to know of: what is above
+    /// has been touched by nothing, and starts alike whatever the parameters.
+    pub fn touched(&self) -> (usize, Vec<usize>) {
+        let turned = self.product.iter().filter(|(_, turn)| !turn.terms.is_empty());
+        let first = turned.map(|(q, _)| q + 1).max().unwrap_or(0);
+        let mut so_far = first;
+        let touched = self.stages.iter().map(|stage| {
+            let Support { moved, read } = stage.support();
+            so_far = so_far.max((u64::BITS - (moved | read).leading_zeros()) as usize);
+            so_far
+        });
+        let touched = touched.collect();
+        (first, touched)
+    }
+
+    /// The amplitudes that a qubit starts with, if they are the same for all parameters.
+    pub fn started(&self, qubit: usize) -> Option<[f64; 2]> {
+        let [zero, one] = if self.start >> qubit & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
+        let Ok(i) = self.product.binary_search_by_key(&qubit, |x| x.0) else {
+            return Some([zero, one]);
+        };
+        let turn = &self.product[i].1;
+        let (sin, cos) = (turn.fixed / 2.0).sin_cos();
+        turn.terms.is_empty().then_some([cos * zero - sin * one, sin * zero + cos * one])
+    }
+
     /// The rotations of the first stage: they act on a single outcome, so what they make is a
     /// product state.
     pub fn product(&self) -> &[(usize, Turn)] {

@@ -30,6 +30,11 @@ pub unsafe trait Pack<T>: Copy {
     /// # Safety
     /// So many numbers must be writable there.
     unsafe fn store_half(self, to: *mut T);
+    /// Writes lanes of self and of `a` in turn.
+    ///
+    /// # Safety
+    /// Twice as many numbers as there are lanes must be writable at `to`.
+    unsafe fn store_pairs(self, a: Self, to: *mut T);
     /// The same value in all lanes.
     fn splat(value: T) -> Self;
     /// self + a.
@@ -102,6 +107,12 @@ macro_rules! plain {
                 }
             }
             #[inline(always)]
+            unsafe fn store_pairs(self, a: Self, to: *mut $type) {
+                let pairs: [[$type; 2]; 1 << $log] = std::array::from_fn(|k| [self[k], a[k]]);
+                // SAFETY: writable by the caller's promise.
+                unsafe { to.cast::<[[$type; 2]; 1 << $log]>().write_unaligned(pairs) };
+            }
+            #[inline(always)]
             fn splat(value: $type) -> Self {
                 [value; 1 << $log]
             }
@@ -172,7 +183,7 @@ mod x86 {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
          $load_half:ident $twice:ident $lower:ident $store_half:ident
          $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident $($mix:ident)?,
-         |$x:ident| $($bit:literal => $partner:expr),*) => {
+         |$x:ident| $($bit:literal => $partner:expr),*; |$y:ident| $pairs:expr) => {
             // SAFETY: these are the instructions of the level that this type stands for.
             unsafe impl Pack<$type> for $pack {
                 const LOG: usize = $log;
@@ -196,6 +207,16 @@ mod x86 {
                 unsafe fn store_half(self, to: *mut $type) {
                     // SAFETY: writable by the caller's promise.
                     unsafe { $store_half(to, $lower(self)) }
+                }
+                #[inline(always)]
+                unsafe fn store_pairs(self, $y: Self, to: *mut $type) {
+                    let $x = self;
+                    // SAFETY: writable by the caller's promise.
+                    unsafe {
+                        let [first, second] = $pairs;
+                        $store(to, first);
+                        $store(to.add(1 << $log), second);
+                    }
                 }
                 #[inline(always)]
                 fn splat(value: $type) -> Self {
@@ -258,33 +279,53 @@ mod x86 {
     }
 
     pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
-        _mm256_loadu_pd _mm512_broadcast_f64x4 _mm512_castpd512_pd256 _mm256_storeu_pd
-        _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
-        _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_permutex2var_pd, |x|
-        0 => _mm512_permute_pd::<0x55>(x),
-        1 => _mm512_permutex_pd::<0x4e>(x),
-        2 => _mm512_shuffle_f64x2::<0x4e>(x, x));
+    _mm256_loadu_pd _mm512_broadcast_f64x4 _mm512_castpd512_pd256 _mm256_storeu_pd
+    _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
+    _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_permutex2var_pd, |x|
+    0 => _mm512_permute_pd::<0x55>(x),
+    1 => _mm512_permutex_pd::<0x4e>(x),
+    2 => _mm512_shuffle_f64x2::<0x4e>(x, x);
+    |y| {
+        let first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+        let second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+        [_mm512_permutex2var_pd(x, first, y), _mm512_permutex2var_pd(x, second, y)]
+    });
     pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
-        _mm256_loadu_ps _mm512_broadcast_f32x8 _mm512_castps512_ps256 _mm256_storeu_ps
-        _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
-        _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_permutex2var_ps, |x|
-        0 => _mm512_permute_ps::<0xb1>(x),
-        1 => _mm512_permute_ps::<0x4e>(x),
-        2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
-        3 => _mm512_shuffle_f32x4::<0x4e>(x, x));
+    _mm256_loadu_ps _mm512_broadcast_f32x8 _mm512_castps512_ps256 _mm256_storeu_ps
+    _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
+    _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_permutex2var_ps, |x|
+    0 => _mm512_permute_ps::<0xb1>(x),
+    1 => _mm512_permute_ps::<0x4e>(x),
+    2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
+    3 => _mm512_shuffle_f32x4::<0x4e>(x, x);
+    |y| {
+        let first =
+            _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let second =
+            _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        [_mm512_permutex2var_ps(x, first, y), _mm512_permutex2var_ps(x, second, y)]
+    });
     pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd
-        _mm_loadu_pd twice_pd _mm256_castpd256_pd128 _mm_storeu_pd
-        _mm256_add_pd _mm256_sub_pd _mm256_min_pd _mm256_mul_pd
-        _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
-        0 => _mm256_permute_pd::<0x5>(x),
-        1 => _mm256_permute4x64_pd::<0x4e>(x));
+    _mm_loadu_pd twice_pd _mm256_castpd256_pd128 _mm_storeu_pd
+    _mm256_add_pd _mm256_sub_pd _mm256_min_pd _mm256_mul_pd
+    _mm256_fmadd_pd _mm256_fnmadd_pd, |x|
+    0 => _mm256_permute_pd::<0x5>(x),
+    1 => _mm256_permute4x64_pd::<0x4e>(x);
+    |y| {
+        let (even, odd) = (_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+        [_mm256_permute2f128_pd::<0x20>(even, odd), _mm256_permute2f128_pd::<0x31>(even, odd)]
+    });
     pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps
-        _mm_loadu_ps twice_ps _mm256_castps256_ps128 _mm_storeu_ps
-        _mm256_add_ps _mm256_sub_ps _mm256_min_ps _mm256_mul_ps
-        _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
-        0 => _mm256_permute_ps::<0xb1>(x),
-        1 => _mm256_permute_ps::<0x4e>(x),
-        2 => _mm256_permute2f128_ps::<0x01>(x, x));
+    _mm_loadu_ps twice_ps _mm256_castps256_ps128 _mm_storeu_ps
+    _mm256_add_ps _mm256_sub_ps _mm256_min_ps _mm256_mul_ps
+    _mm256_fmadd_ps _mm256_fnmadd_ps, |x|
+    0 => _mm256_permute_ps::<0xb1>(x),
+    1 => _mm256_permute_ps::<0x4e>(x),
+    2 => _mm256_permute2f128_ps::<0x01>(x, x);
+    |y| {
+        let (low, high) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+        [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+    });
 }
 
 /// A number type's vectors at each level.

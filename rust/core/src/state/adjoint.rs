@@ -116,11 +116,16 @@ impl<T: Real> Back<'_, T> {
             psi.is_real = held.is_real;
         }
         if self.layout.is_whole() {
+            // Qubits may have been taken off them the last time.
+            let len = 1 << self.layout.tile_qubits();
+            psi.set_len(len);
+            lambda.set_len(len);
             if let Start::State { psi: held, cotangent, shift } = start {
                 held.iter().for_each(|held| psi.copy_from(held));
                 lambda.set_scaled(psi, cotangent, shift, self.values);
             }
             let spare = &mut rooms.get_both(Threads::One)[0].spare;
+            spare.iter_mut().for_each(|spare| spare.set_len(len));
             self.tile(psi, lambda, spare, 0, &mut all);
             return all;
         }

@@ -43,6 +43,12 @@ impl<T: Real> Array<T> {
         }
         array
     }
+
+    /// Makes it so long, which must not be longer than it was made: what it holds stays as it is.
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len * size_of::<T>() <= (self.lines.len() - self.start) * LINE);
+        self.len = len;
+    }
 }
 
 impl<T> Drop for Array<T> {

@@ -17,9 +17,17 @@ use crate::trigonometry::Angles;
 /// A stage over places.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Rotate { places: Vec<usize>, turns: Vec<Turn> },
+    Rotate {
+        places: Vec<usize>,
+        turns: Vec<Turn>,
+    },
     Phase(Arc<Terms>),
-    Permute { forward: Box<Gather>, backward: Box<Gather> },
+    Permute {
+        forward: Box<Gather>,
+        backward: Box<Gather>,
+    },
+    /// Joins qubits above the others, each with its amplitudes.
+    Join(Vec<[f64; 2]>),
 }
 
 impl Step {
@@ -51,7 +59,7 @@ impl Step {
         match self {
             Self::Rotate { turns, .. } => turns,
             Self::Phase(terms) => terms.turns(),
-            Self::Permute { .. } => &[],
+            Self::Permute { .. } | Self::Join(_) => &[],
         }
     }
 
@@ -105,6 +113,7 @@ pub enum Bound<'a, T> {
         forward: &'a Gather,
         backward: &'a Gather,
     },
+    Join(&'a [[f64; 2]]),
 }
 
 impl<'a, T: Real> Bound<'a, T> {
@@ -119,6 +128,7 @@ impl<'a, T: Real> Bound<'a, T> {
                     Self::Phase(asked.then(|| Phases::new(terms, own)))
                 }
                 Step::Permute { forward, backward } => Self::Permute { forward, backward },
+                Step::Join(qubits) => Self::Join(qubits),
             }
         };
         steps.iter().map(bind).collect()
@@ -146,6 +156,10 @@ impl<'a, T: Real> Bound<'a, T> {
             }
             filled = place;
             match stage {
+                Self::Join(qubits) => {
+                    tile.join(qubits);
+                    spare.iter_mut().for_each(|spare| spare.set_len(tile.re.len()));
+                }
                 Self::Rotate(rotations) => layer.rotations = Some(rotations),
                 Self::Phase(phases) => layer.phases = phases.as_ref(),
                 Self::Permute { forward, .. } => layer.gather = Some(*forward),
@@ -185,6 +199,11 @@ impl<'a, T: Real> Bound<'a, T> {
             let (others, own) = derivatives.split_at_mut(derivatives.len() - stage.n_angles());
             derivatives = others;
             match stage {
+                Self::Join(qubits) => {
+                    psi.part_from(qubits);
+                    lambda.part_from(qubits);
+                    spare.iter_mut().for_each(|spare| spare.set_len(psi.re.len()));
+                }
                 Self::Rotate(rotations) => {
                     (layer.rotations, sums.rotations) = (Some(rotations), own)
                 }
@@ -206,6 +225,8 @@ impl<'a, T: Real> Bound<'a, T> {
     /// Where a layer has the stage: its turn among relabelling, rotations and phases.
     fn place(&self, [permute, rotate, phase]: [usize; 3]) -> usize {
         match self {
+            // Before it all must be done.
+            Self::Join(_) => 0,
             Self::Permute { .. } => permute,
             Self::Rotate(_) => rotate,
             Self::Phase(_) => phase,
@@ -217,7 +238,7 @@ impl<'a, T: Real> Bound<'a, T> {
         match self {
             Self::Rotate(rotations) => rotations.len(),
             Self::Phase(phases) => phases.as_ref().map_or(0, Phases::n_angles),
-            Self::Permute { .. } => 0,
+            Self::Permute { .. } | Self::Join(_) => 0,
         }
     }
 

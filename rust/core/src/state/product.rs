@@ -28,7 +28,9 @@ impl<T: Real> Product<T> {
     pub fn new(plan: &Plan, layout: &Layout, halves: Angles<'_>) -> Self {
         let basis = |q: &usize| if plan.start() >> q & 1 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
         let mut places: Vec<[f64; 2]> = layout.order().iter().map(basis).collect();
-        for ((q, _), [_, sin, cos]) in plan.product().iter().zip(halves.iter()) {
+        let turned = plan.product().iter().zip(halves.iter());
+        // The layout may be of the lowest qubits alone.
+        for ((q, _), [_, sin, cos]) in turned.filter(|((q, _), _)| *q < layout.order().len()) {
             let place = &mut places[layout.place(*q)];
             let [zero, one] = *place;
             *place = [cos * zero - sin * one, sin * zero + cos * one];

@@ -25,6 +25,9 @@ pub struct Program {
     plan: Plan,
     /// The plan's beginning, if it is not run stage by stage.
     sides: Option<Box<Sides>>,
+    /// What a product is made for: tiles of the first sweep, or the qubits of a single tile that something
+    /// touches before others are joined.
+    start: Layout,
     sweeps: Vec<Sweep>,
     /// The plan's last relabelling, which no sweep runs.
     relabelling: LinearMap,
@@ -76,12 +79,16 @@ impl Program {
             Sweep { layout, steps }
         };
         let in_sweeps = cut.as_ref().map_or(&plan, |cut| &cut.rest);
-        let sweeps: Vec<Sweep> = passes(in_sweeps).into_iter().map(sweep).collect();
+        let mut sweeps: Vec<Sweep> = passes(in_sweeps).into_iter().map(sweep).collect();
+        let mut start = sweeps[0].layout.clone();
+        if cut.is_none() && start.is_whole() {
+            (start, sweeps[0].steps) = growing(&plan);
+        }
         let last = sweeps.last().expect("at least one sweep");
         let left = cut.as_mut().map_or_else(|| relabelling.clone(), |cut| cut.absorb(&relabelling));
         let readout = Readout::new(&left, &last.layout);
         let sides = cut.map(|cut| Box::new(Sides::new(cut, &sweeps[0].layout, &left)));
-        Self { plan, sides, sweeps, relabelling, readout, measured: OnceLock::new() }
+        Self { plan, sides, start, sweeps, relabelling, readout, measured: OnceLock::new() }
     }
 
     /// What of the program a measurement sees, made when first asked for.
@@ -157,10 +164,9 @@ impl Program {
         let mut angles = Angles::new(&angles, &mut room);
         let of_product = angles.take(product.len());
         let steps = self.sweeps.iter().map(|sweep| &sweep.steps);
-        let layout = &self.sweeps[0].layout;
         let beginning = match &self.sides {
             Some(sides) => Beginning::Halves(Box::new(sides.at(params, all_phases))),
-            None => Beginning::Product(Product::new(&self.plan, layout, of_product)),
+            None => Beginning::Product(Product::new(&self.plan, &self.start, of_product)),
         };
         Evolution {
             program: self,
@@ -169,6 +175,34 @@ impl Program {
             turned: if all_phases { self.plan.global().at(params) } else { 0.0 },
         }
     }
+}
+
+/// A state begins with no fewer qubits: fewer would not be faster.
+const LEAST_QUBITS: usize = 5;
+
+/// The steps of a state that is a single tile, and what it begins with: qubits that nothing has touched
+/// so far, above those that something has, are joined when something does.
+fn growing(plan: &Plan) -> (Layout, Vec<Step>) {
+    let lowest = |n: usize| Layout::new(n, &(0..n).collect::<Vec<_>>());
+    let n = plan.n_qubits();
+    let (first, touched) = plan.touched();
+    let mut so_far = first.max(LEAST_QUBITS).min(n);
+    let start = lowest(so_far);
+    let mut steps = Vec::new();
+    let mut join = |n: usize, steps: &mut Vec<Step>| {
+        if n > so_far {
+            let started = (so_far..n).map(|q| plan.started(q).expect("untouched by parameters"));
+            steps.push(Step::Join(started.collect()));
+            so_far = n;
+        }
+        lowest(so_far)
+    };
+    for (stage, n) in plan.stages().iter().zip(touched) {
+        let layout = join(n, &mut steps);
+        steps.push(Step::new(stage, &layout));
+    }
+    join(n, &mut steps);
+    (start, steps)
 }
 
 /// A program at given parameters: what runs forward, and then backward.
@@ -201,6 +235,9 @@ impl<T: Real> Evolution<'_, T> {
             let beginning = (i == 0).then_some(&self.beginning);
             if sweep.layout.is_whole() {
                 let spare = &mut rooms.get(Threads::One)[0].spare;
+                let len = 1 << self.program.start.tile_qubits();
+                psi.set_len(len);
+                spare.iter_mut().for_each(|spare| spare.set_len(len));
                 if let Some(gather) = Bound::apply_all(steps, beginning, psi, spare, 0) {
                     permute(gather, psi.parts(), spare, 0);
                 }
@@ -258,4 +295,30 @@ pub fn check_params(params: &[f64], n_params: usize) -> Result<usize> {
     }
     check_finite("params", params)?;
     Ok(params.len() / n_params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Angle, Gate};
+
+    #[test]
+    fn qubits_are_joined_when_something_comes_to_them() {
+        let mut circuit = Circuit::new(9, 0).unwrap();
+        for q in 0..6 {
+            circuit.push(Gate::Ry, &[q], Some(Angle::Param(q))).unwrap();
+        }
+        circuit.push(Gate::H, &[8], None).unwrap();
+        circuit.push(Gate::Cx, &[6, 0], None).unwrap();
+        circuit.push(Gate::Ry, &[0], Some(Angle::Param(0))).unwrap();
+        circuit.push(Gate::Cx, &[0, 7], None).unwrap();
+        let (start, steps) = growing(Program::in_stages(&circuit).unwrap().plan());
+        assert_eq!(start.tile_qubits(), 6);
+        let joined: Vec<usize> = steps
+            .iter()
+            .map(|step| if let Step::Join(qubits) = step { qubits.len() } else { 0 })
+            .collect();
+        // Before the first CX, and at the end: the last relabelling is no step.
+        assert_eq!(joined.iter().filter(|n| **n > 0).collect::<Vec<_>>(), [&1, &2]);
+    }
 }

@@ -45,6 +45,36 @@ impl<T: Real> Vector<T> {
         Self { re, im, is_real: true, turned: 0.0 }
     }
 
+    /// Makes it so long, as [`Array::set_len`] does.
+    pub(super) fn set_len(&mut self, len: usize) {
+        self.re.set_len(len);
+        self.im.set_len(len);
+    }
+
+    /// Joins qubits above the others, each in a state of its own.
+    pub(super) fn join(&mut self, qubits: &[[f64; 2]]) {
+        for pair in qubits {
+            let half = self.re.len();
+            self.set_len(2 * half);
+            for part in self.parts() {
+                let (zeros, ones) = part.split_at_mut(half);
+                spread(zeros, ones, pair.map(T::from_f64));
+            }
+        }
+    }
+
+    /// Takes the highest qubits off again: what is left is what belongs to their states.
+    pub(super) fn part_from(&mut self, qubits: &[[f64; 2]]) {
+        for pair in qubits.iter().rev() {
+            let half = self.re.len() / 2;
+            for part in self.parts() {
+                let (zeros, ones) = part.split_at_mut(half);
+                project(zeros, ones, pair.map(T::from_f64));
+            }
+            self.set_len(half);
+        }
+    }
+
     /// The parts that are in use.
     pub fn parts(&mut self) -> impl Iterator<Item = &mut Array<T>> {
         [&mut self.re, &mut self.im].into_iter().take(if self.is_real { 1 } else { 2 })
@@ -153,6 +183,32 @@ impl<T: Real> Vector<T> {
                 write(unsafe { shared.piece(number * len..(number + 1) * len) }, re, im);
             }
         });
+    }
+}
+
+kernel! {
+    /// Multiplies `zeros` by both amplitudes of a bit.
+    fn spread<T>(zeros: &mut [T], ones: &mut [T], pair: [T; 2]) {
+        let [a, b] = pair;
+        if b == T::ZERO && a == T::ONE {
+            return ones.fill(b);
+        }
+        for (x, y) in zeros.iter_mut().zip(ones) {
+            (*x, *y) = (a * *x, b * *x);
+        }
+    }
+}
+
+kernel! {
+    /// Leaves in `zeros` what belongs to a bit's state.
+    fn project<T>(zeros: &mut [T], ones: &[T], pair: [T; 2]) {
+        let [a, b] = pair;
+        if b == T::ZERO && a == T::ONE {
+            return;
+        }
+        for (x, y) in zeros.iter_mut().zip(ones) {
+            *x = fma::<T, FMA>(b, *y, a * *x);
+        }
     }
 }
 

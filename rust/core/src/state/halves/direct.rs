@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use num_complex::Complex;
 
-use super::products::{Grid, PANEL, contract_columns, contract_rows, multiply};
+use super::products::{Grid, PANEL, contract_columns, contract_rows, multiply, multiply_complex};
 use super::{Cotangents, Halves, cotangent, parts_mut};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_tasks_with};
@@ -84,6 +84,8 @@ struct Block<T> {
 impl<T: Real> Halves<'_, T> {
     /// Reads out the state, times a phase of the whole.
     pub fn read(&self, asked: Read<'_, T>, turned: f64, threads: Threads) {
+        let n_columns = self.n_columns();
+        let places = |rows: &Range<usize>| rows.start * n_columns..rows.end * n_columns;
         match asked {
             Read::Amplitudes(out) => {
                 let (sin, cos) = turned.sin_cos();
@@ -92,9 +94,10 @@ impl<T: Real> Halves<'_, T> {
                 self.each_block(
                     threads,
                     || (),
-                    |(), block, places| {
+                    || (),
+                    |(), (), rows| {
                         // SAFETY: blocks do not overlap.
-                        amplitudes(block, self.is_real(), phase, unsafe { out.piece(places) });
+                        self.amplitudes(rows.clone(), phase, unsafe { out.piece(places(&rows)) });
                     },
                 );
             }
@@ -102,20 +105,27 @@ impl<T: Real> Halves<'_, T> {
                 let out = Shared::new(out);
                 self.each_block(
                     threads,
+                    || self.block(),
                     || (),
-                    |(), block, places| {
+                    |block, (), rows| {
+                        self.fill(block, rows.clone());
                         // SAFETY: as above.
-                        probabilities(block, self.is_real(), unsafe { out.piece(places) });
+                        probabilities(block, self.is_real(), unsafe { out.piece(places(&rows)) });
                     },
                 );
             }
             Read::Gradient { cotangent, shift, gradient } => {
                 let none = || self.no_cotangents();
-                let found = self.each_block(threads, none, |found, block, places| {
-                    let first = places.start / self.n_columns();
-                    scale(block, self.is_real(), &cotangent[places], shift);
-                    self.contract_block(block, first, found);
-                });
+                let found = self.each_block(
+                    threads,
+                    || self.block(),
+                    none,
+                    |block, found, rows| {
+                        self.fill(block, rows.clone());
+                        scale(block, self.is_real(), &cotangent[places(&rows)], shift);
+                        self.contract_block(block, rows.start, found);
+                    },
+                );
                 let mut tasks = found.into_iter();
                 if let Some(mut all) = tasks.next() {
                     tasks.for_each(|found| all.add(&found));
@@ -125,35 +135,60 @@ impl<T: Real> Halves<'_, T> {
         }
     }
 
-    /// Writes block by block and has each worked on, which is told its places in the whole; a task has
-    /// some blocks, and a value of its own.
-    fn each_block<R: Send>(
+    /// Works on blocks of rows, each thread in a room of its own; a task has some blocks, and a value of
+    /// its own.
+    fn each_block<B: Send, R: Send>(
         &self,
         threads: Threads,
+        room: impl Fn() -> B,
         value: impl Fn() -> R + Sync,
-        work: impl Fn(&mut R, &mut Block<T>, Range<usize>) + Sync,
+        work: impl Fn(&mut B, &mut R, Range<usize>) + Sync,
     ) -> Vec<R> {
-        let (n_columns, n_rows) = (self.n_columns(), self.high.parts[0].len() / self.all.n_paths);
-        let rows = (BLOCK / n_columns).max(ROWS).min(n_rows);
-        let room = |quarter| Array::beside(quarter, rows * n_columns);
-        let block = |_| Block { n_rows: rows, re: room(0), im: room(2), sum: room(1) };
-        let mut rooms: Vec<Block<T>> = (0..threads.number()).map(block).collect();
+        let (n_rows, rows) = (self.all.n_rows(), self.block_rows());
+        let mut rooms: Vec<B> = (0..threads.number()).map(|_| room()).collect();
         let n_blocks = n_rows / rows;
         // As many for any number of threads, so that sums are added up alike.
-        let n_tasks = (n_rows * n_columns / TASK).clamp(TASKS.start, TASKS.end).min(n_blocks);
-        map_tasks_with(&mut rooms, n_tasks, |block, task| {
+        let n_tasks = match self.all.threads {
+            Threads::One => 1,
+            Threads::Pool => (n_rows * self.n_columns() / TASK).clamp(TASKS.start, TASKS.end),
+        };
+        let n_tasks = n_tasks.min(n_blocks);
+        map_tasks_with(&mut rooms, n_tasks, |room, task| {
             let mut value = value();
             for number in task * n_blocks / n_tasks..(task + 1) * n_blocks / n_tasks {
-                let first = number * rows;
-                let grid = Grid::by_panels(n_columns, rows);
-                for (panels, rows) in self.parts(first..first + rows) {
-                    let (low, high) = (self.low.first(), self.high.second());
-                    multiply(low, high, panels, &rows, grid, [&mut block.re, &mut block.im]);
-                }
-                work(&mut value, block, first * n_columns..(first + rows) * n_columns);
+                work(room, &mut value, number * rows..(number + 1) * rows);
             }
             value
         })
+    }
+
+    fn block_rows(&self) -> usize {
+        (BLOCK / self.n_columns()).max(ROWS).min(self.all.n_rows())
+    }
+
+    /// Room for a block.
+    fn block(&self) -> Block<T> {
+        let n_rows = self.block_rows();
+        let room = |quarter| Array::beside(quarter, n_rows * self.n_columns());
+        Block { n_rows, re: room(0), im: room(2), sum: room(1) }
+    }
+
+    /// Writes some outcomes' rows to a block.
+    fn fill(&self, block: &mut Block<T>, rows: Range<usize>) {
+        let (low, high) = (self.low.first(), self.high.second());
+        let grid = Grid::by_panels(self.n_columns(), block.n_rows);
+        for (panels, rows) in self.parts(rows) {
+            multiply(low, high, panels, &rows, grid, [&mut block.re, &mut block.im]);
+        }
+    }
+
+    /// Writes some outcomes' rows as complex numbers.
+    fn amplitudes(&self, rows: Range<usize>, phase: [T; 2], out: &mut [Complex<T>]) {
+        let (low, high) = (self.low.first(), self.high.second());
+        let grid = Grid::by_rows(self.n_columns());
+        for (panels, rows) in self.parts(rows) {
+            multiply_complex(low, high, panels, &rows, grid, phase, out);
+        }
     }
 
     fn contract_block(&self, block: &Block<T>, first: usize, found: &mut Cotangents<T>) {
@@ -198,26 +233,6 @@ fn pieces<T>(block: &Block<T>, len: usize) -> impl Iterator<Item = [Range<usize>
             [own..own + PANEL, place..place + PANEL]
         })
     })
-}
-
-kernel! {
-    /// Writes a block as complex numbers, times a phase (c, s).
-    fn amplitudes<T>(block: &Block<T>, is_real: bool, phase: [T; 2], out: &mut [Complex<T>]) {
-        let [c, s] = phase;
-        for [own, place] in pieces(block, out.len()) {
-            let (x, y, out) = (&block.re[own.clone()], &block.im[own], &mut out[place]);
-            if is_real {
-                out.iter_mut().zip(x).for_each(|(z, x)| *z = Complex::new(c * *x, s * *x));
-                continue;
-            }
-            for ((z, x), y) in out.iter_mut().zip(x).zip(y) {
-                *z = Complex::new(
-                    fma::<T, FMA>(-s, *y, c * *x),
-                    fma::<T, FMA>(s, *x, c * *y),
-                );
-            }
-        }
-    }
 }
 
 kernel! {

@@ -10,15 +10,18 @@ mod places;
 mod products;
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
 
 use super::adjoint::Start;
+use super::array::Array;
 use super::real::Real;
 use super::simulate::{Evolution, Program};
 use super::tiles::Layout;
 use super::vector::{Rooms, Vector, Workspace};
 use crate::circuit::{Cut, LinearMap};
+use crate::memory::LINE;
 use crate::parallel::{Threads, map_tasks};
+use crate::simd::kernel;
 pub use direct::Read;
 use direct::Shear;
 use places::Places;
@@ -29,6 +32,8 @@ use products::{Grid, PANEL, Three, contract_columns, contract_rows, multiply};
 pub struct Sides {
     n_paths: usize,
     programs: [Program; 2],
+    /// How each side's amplitudes come to be operands of products.
+    pieces: [Pieces; 2],
     places: Places,
     shear: Option<Shear>,
     /// Whether each side is work for a thread of its own.
@@ -40,8 +45,10 @@ impl Sides {
     pub fn new(cut: Cut, layout: &Layout, relabelling: &LinearMap) -> Self {
         let Cut { n_low, n_paths, sides, rest } = cut;
         let is_all = rest.stages().is_empty();
+        let (n_paths, n_high) = (1 << n_paths, layout.order().len() - n_low);
         Self {
-            n_paths: 1 << n_paths,
+            n_paths,
+            pieces: [Pieces::in_panels(1 << n_low, n_paths), Pieces::apart(1 << n_high, n_paths)],
             programs: sides.map(Program::uncut),
             places: Places::new(n_low, layout),
             shear: Shear::of(relabelling, n_low).filter(|_| is_all),
@@ -52,6 +59,11 @@ impl Sides {
     /// Whether the state need not be written to be read.
     pub fn are_direct(&self) -> bool {
         self.shear.is_some()
+    }
+
+    /// Rows of the product.
+    fn n_rows(&self) -> usize {
+        (1 << self.programs[1].plan().n_qubits()) / self.n_paths
     }
 
     /// Runs them at given parameters.
@@ -70,10 +82,10 @@ impl Sides {
         }
         // Each path bit is read by one of the sides, where both values have a weight of sqrt(1/2).
         let factor = T::from_f64((self.n_paths as f64).sqrt());
-        let [low, high] = sides.each_ref().map(|side| parts(&side.psi));
-        let low = low.map(|part| in_panels(part, self.n_paths));
-        let low = Operands::new(low.each_ref().map(|part| &part[..]), T::ONE);
-        let high = Operands::new(high, factor);
+        let operands = |side: usize, factor| {
+            Operands::new(parts(&sides[side].psi), factor, &self.pieces[side])
+        };
+        let (low, high) = (operands(0, T::ONE), operands(1, factor));
         Halves { all: self, sides, factor, low, high }
     }
 }
@@ -91,28 +103,35 @@ pub struct Halves<'a, T> {
     sides: [Side<'a, T>; 2],
     /// What the sides' states lack.
     factor: T,
-    /// The low side, panel by panel and path by path there, and the high side times the factor, row by
-    /// row.
+    /// The low side, panel by panel and path by path there, and the high side times the factor, path by
+    /// path and row by row there.
     low: Operands<T>,
     high: Operands<T>,
 }
 
 /// What products with a complex matrix are made of, or with a real one: then it has the first part only.
 struct Operands<T> {
-    parts: [Vec<T>; 2],
-    sum: Vec<T>,
+    parts: [Array<T>; 2],
+    sum: Array<T>,
     /// The imaginary part less the real one.
-    difference: Vec<T>,
+    difference: Array<T>,
 }
 
 impl<T: Real> Operands<T> {
-    fn new([re, im]: Parts<'_, T>, factor: T) -> Self {
-        let pairs = || re.iter().zip(im);
-        Self {
-            parts: [re, im].map(|part| part.iter().map(|x| factor * *x).collect()),
-            sum: pairs().map(|(x, y)| factor * (*x + *y)).collect(),
-            difference: pairs().map(|(x, y)| factor * (*y - *x)).collect(),
+    /// Of a side's amplitudes, times a factor.
+    fn new([re, im]: Parts<'_, T>, factor: T, pieces: &Pieces) -> Self {
+        let of_complex = if im.is_empty() { 0 } else { pieces.total };
+        let array = |quarter, len| Array::beside(quarter, len);
+        let [mut x, mut y] = [array(0, pieces.total), array(1, of_complex)];
+        let [mut sum, mut difference] = [array(2, of_complex), array(3, of_complex)];
+        for [from, to] in pieces.ranges() {
+            scale(&re[from.clone()], factor, &mut x[to.clone()]);
+            if !im.is_empty() {
+                scale(&im[from], factor, &mut y[to.clone()]);
+                combine(&x[to.clone()], &y[to.clone()], &mut sum[to.clone()], &mut difference[to]);
+            }
         }
+        Self { parts: [x, y], sum, difference }
     }
 
     /// To be multiplied by [`Self::second`].
@@ -142,13 +161,13 @@ fn cotangent<'a, T>(re: &'a [T], im: &'a [T], sum: &'a [T]) -> Three<'a, T> {
 }
 
 /// Cotangents of the sides, in the order of their operands.
-pub struct Cotangents<T>([[Vec<T>; 2]; 2]);
+pub struct Cotangents<T>([[Array<T>; 2]; 2]);
 
 impl<T: Real> Cotangents<T> {
     /// Adds another's.
     pub fn add(&mut self, other: &Self) {
         for (to, from) in self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()) {
-            to.iter_mut().zip(from).for_each(|(x, y)| *x += *y);
+            to.iter_mut().zip(&**from).for_each(|(x, y)| *x += *y);
         }
     }
 }
@@ -173,8 +192,12 @@ impl<T: Real> Halves<'_, T> {
 
     /// No cotangents yet.
     pub fn no_cotangents(&self) -> Cotangents<T> {
-        let zeros = |side: &Side<'_, T>| parts(&side.psi).map(|part| vec![T::ZERO; part.len()]);
-        Cotangents(self.sides.each_ref().map(zeros))
+        let zeros = |part: &Array<T>| {
+            let mut zeros = Array::new(part.len());
+            zeros.fill(T::ZERO);
+            zeros
+        };
+        Cotangents([&self.low, &self.high].map(|side| side.parts.each_ref().map(zeros)))
     }
 
     /// Adds what a tile of the whole's cotangent makes of the sides'.
@@ -212,17 +235,16 @@ impl<T: Real> Halves<'_, T> {
 
     /// Adds the derivatives that the sides' cotangents make.
     pub fn pull_back(&self, found: Cotangents<T>, gradient: &mut [f64]) {
-        let [low, high] = found.0;
-        let high = high.map(|part| part.iter().map(|x| self.factor * *x).collect());
-        let low = low.map(|part| from_panels(&part, self.all.n_paths));
-        let lambdas: [[Vec<T>; 2]; 2] = [low, high];
         let slopes = both(self.all.threads, |side: usize| {
             let Side { program, evolution, psi } = &self.sides[side];
             let mut room = Workspace::new(program);
             room.psi.copy_from(psi);
             room.lambda.is_real = psi.is_real;
-            for (part, from) in room.lambda.parts().zip(&lambdas[side]) {
-                part.copy_from_slice(from);
+            let factor = [T::ONE, self.factor][side];
+            for (part, found) in room.lambda.parts().zip(&found.0[side]) {
+                for [from, to] in self.all.pieces[side].ranges() {
+                    scale(&found[to], factor, &mut part[from]);
+                }
             }
             let mut slopes = vec![0.0; gradient.len()];
             evolution.adjoint(Start::Room, &mut room, &mut slopes, Threads::One);
@@ -265,23 +287,53 @@ fn in_panel(p: usize, x: usize, n_paths: usize, width: usize) -> usize {
     (x / width * n_paths + p) * width + x % width
 }
 
-/// Panel by panel from path by path.
-fn in_panels<T: Real>(paths: &[T], n_paths: usize) -> Vec<T> {
-    let n_columns = paths.len() / n_paths;
-    let panels = (0..n_columns).step_by(PANEL);
-    let pieces = panels.flat_map(|x| (0..n_paths).map(move |p| p * n_columns + x));
-    let mut numbers = Vec::with_capacity(paths.len());
-    pieces.for_each(|at| numbers.extend_from_slice(&paths[at..at + PANEL]));
-    numbers
+/// Where a side's numbers, which stand path by path, stand among operands: piece by piece.
+#[derive(Debug, Clone)]
+struct Pieces {
+    /// Where each piece starts, in both.
+    starts: Vec<[usize; 2]>,
+    /// Numbers of a piece.
+    len: usize,
+    /// Numbers of operands.
+    total: usize,
 }
 
-/// Path by path from panel by panel.
-fn from_panels<T: Real>(panels: &[T], n_paths: usize) -> Vec<T> {
-    let n_panels = panels.len() / n_paths / PANEL;
-    let pieces = (0..n_paths).flat_map(|p| (0..n_panels).map(move |i| (i * n_paths + p) * PANEL));
-    let mut numbers = Vec::with_capacity(panels.len());
-    pieces.for_each(|at| numbers.extend_from_slice(&panels[at..at + PANEL]));
-    numbers
+impl Pieces {
+    /// Panel by panel, and path by path there.
+    fn in_panels(n_columns: usize, n_paths: usize) -> Self {
+        let starts = |p: usize, x: usize| [p * n_columns + x, in_panel(p, x, n_paths, PANEL)];
+        let panels = (0..n_columns).step_by(PANEL);
+        let starts = panels.flat_map(|x| (0..n_paths).map(move |p| starts(p, x))).collect();
+        Self { starts, len: PANEL.min(n_columns), total: n_columns * n_paths }
+    }
+
+    /// Path by path, with some room after each.
+    fn apart(n_rows: usize, n_paths: usize) -> Self {
+        let with_room = n_rows + LINE / size_of::<f64>();
+        let starts = (0..n_paths).map(|p| [p * n_rows, p * with_room]).collect();
+        Self { starts, len: n_rows, total: n_paths * with_room }
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = [Range<usize>; 2]> + '_ {
+        self.starts.iter().map(|starts| starts.map(|start| start..start + self.len))
+    }
+}
+
+kernel! {
+    /// out = values * factor.
+    fn scale<T>(values: &[T], factor: T, out: &mut [T]) {
+        out.iter_mut().zip(values).for_each(|(out, x)| *out = factor * *x);
+    }
+}
+
+kernel! {
+    /// The sums and the differences of two parts.
+    fn combine<T>(re: &[T], im: &[T], sums: &mut [T], differences: &mut [T]) {
+        let out = sums.iter_mut().zip(differences);
+        for ((x, y), (sum, difference)) in re.iter().zip(im).zip(out) {
+            (*sum, *difference) = (*x + *y, *y - *x);
+        }
+    }
 }
 
 /// Real and imaginary parts.
@@ -292,7 +344,7 @@ fn parts<T: Real>(psi: &Vector<T>) -> Parts<'_, T> {
     [&psi.re, if psi.is_real { &[] } else { &psi.im }]
 }
 
-fn parts_mut<T>(parts: &mut [Vec<T>; 2]) -> [&mut [T]; 2] {
+fn parts_mut<T: Real>(parts: &mut [impl DerefMut<Target = [T]>; 2]) -> [&mut [T]; 2] {
     parts.each_mut().map(|part| &mut part[..])
 }
 

@@ -5,10 +5,12 @@
 //! `k1 = (b - a) c` and `k2 = (a + b) s`. For a cotangent times a conjugate, `(x + i y)(c - i s)`, they
 //! are `k0 + k2` and `k0 - k1` with `k0 = (x + y) c`, `k1 = x (c + s)` and `k2 = y (s - c)`.
 //!
-//! Columns stand in panels, each with all paths: a matrix whose rows are a power of two apart would have
-//! them all in the same few places of the first-level cache.
+//! Columns stand in panels, each with all paths, and rows path by path, some room between the paths: what
+//! is a power of two apart would all have the same few places of the first-level cache.
 
 use std::ops::Range;
+
+use num_complex::Complex;
 
 use crate::simd::{Pack, kernel, lanes};
 use crate::state::real::Real;
@@ -100,9 +102,72 @@ kernel! {
         let is_real = low[1].is_empty();
         assert!(is_real || out[1].len() == out[0].len());
         let sizes = Sizes::of(out[0].len(), low, high, panels, rows, grid);
-        let out = out.map(<[T]>::as_mut_ptr);
+        let out = Parts(out.map(<[T]>::as_mut_ptr));
         in_blocks!(multiply_block, rows.len(), grid.width >> P::LOG, is_real,
             (low, high, rows, sizes, out));
+    }
+}
+
+kernel! {
+    /// The same as complex numbers, times a phase (c, s).
+    pub(super) fn multiply_complex<T as P>(
+        low: Three<'_, T>,
+        high: Three<'_, T>,
+        panels: Range<usize>,
+        rows: &[usize],
+        grid: Grid,
+        phase: [T; 2],
+        out: &mut [Complex<T>],
+    ) {
+        let sizes = Sizes::of(out.len(), low, high, panels, rows, grid);
+        let out = Turned { phase: phase.map(P::splat), out: out.as_mut_ptr() };
+        in_blocks!(multiply_block, rows.len(), grid.width >> P::LOG, low[1].is_empty(),
+            (low, high, rows, sizes, out));
+    }
+}
+
+/// Where a product is written.
+trait Out<P> {
+    /// Writes real and imaginary parts, or real ones where there are no others.
+    ///
+    /// # Safety
+    /// There must be room for as many numbers as there are lanes from place `at` on.
+    unsafe fn put(&self, at: usize, re: P, im: Option<P>);
+}
+
+/// Both parts apart.
+struct Parts<T>([*mut T; 2]);
+
+impl<T, P: Pack<T>> Out<P> for Parts<T> {
+    #[inline(always)]
+    unsafe fn put(&self, at: usize, re: P, im: Option<P>) {
+        let Self([to_re, to_im]) = *self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            re.store(to_re.add(at));
+            if let Some(im) = im {
+                im.store(to_im.add(at));
+            }
+        }
+    }
+}
+
+/// As complex numbers, times a phase.
+struct Turned<T, P> {
+    phase: [P; 2],
+    out: *mut Complex<T>,
+}
+
+impl<T, P: Pack<T>> Out<P> for Turned<T, P> {
+    #[inline(always)]
+    unsafe fn put(&self, at: usize, re: P, im: Option<P>) {
+        let [c, s] = self.phase;
+        let (mut x, mut y) = (c.times(re), s.times(re));
+        if let Some(im) = im {
+            (x, y) = (s.times_from(im, x), c.times_plus(im, y));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { x.store_pairs(y, self.out.add(at).cast()) };
     }
 }
 
@@ -150,6 +215,8 @@ kernel! {
 #[derive(Clone, Copy)]
 struct Sizes {
     n_paths: usize,
+    /// From a path's rows to the next one's.
+    by_path: usize,
     grid: Grid,
     first: usize,
     end: usize,
@@ -171,13 +238,14 @@ impl Sizes {
         assert!([rows.len(), n_paths, width].iter().all(|n| n.is_power_of_two()));
         assert!(start < end && end * width <= n_columns && n_paths * n_columns == low[0].len());
         assert!((end - 1) * by_panel + (rows.len() - 1) * by_row + width <= len);
-        assert!(rows.iter().all(|row| (row + 1) * n_paths <= high[0].len()));
+        let by_path = high[0].len() / n_paths;
+        assert!(rows.iter().all(|row| *row < by_path));
         let is_real = low[1].is_empty();
         for operands in [low, high] {
             let rest = if is_real { 0 } else { operands[0].len() };
             assert!(operands[1..].iter().all(|part| part.len() == rest));
         }
-        Self { n_paths, grid, first: start, end }
+        Self { n_paths, by_path, grid, first: start, end }
     }
 }
 
@@ -198,14 +266,16 @@ fn multiply_block<
     low: Three<'_, T>,
     high: Three<'_, T>,
     rows: &[usize],
-    Sizes { n_paths, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
-    out: [*mut T; 2],
+    Sizes { n_paths, by_path, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
+    out: impl Out<P>,
 ) {
     let zero = P::splat(T::ZERO);
     assert!(width.is_multiple_of(VECTORS << P::LOG));
     let (low, high) = (low.map(<[T]>::as_ptr), high.map(<[T]>::as_ptr));
-    for (panel, x) in places(first..end, width, VECTORS << P::LOG) {
-        for (i, rows) in rows.chunks_exact(ROWS).enumerate() {
+    // A panel's row is written as a whole before others, which are a power of two away.
+    let chunks = |panel| rows.chunks_exact(ROWS).enumerate().map(move |chunk| (panel, chunk));
+    for (panel, (i, rows)) in (first..end).flat_map(chunks) {
+        for x in (0..width).step_by(VECTORS << P::LOG) {
             let mut sums = [[[zero; VECTORS]; ROWS]; PARTS];
             for p in 0..n_paths {
                 // SAFETY, here and below: `Sizes` has looked at all lengths and rows, blocks cut
@@ -217,7 +287,7 @@ fn multiply_block<
                         a[v] = unsafe { P::load(low[k].add(at)) };
                     });
                     each!(ROWS, |r| {
-                        let c = P::splat(unsafe { *high[k].add(rows[r] * n_paths + p) });
+                        let c = P::splat(unsafe { *high[k].add(p * by_path + rows[r]) });
                         each!(VECTORS, |v| {
                             sums[k][r][v] = a[v].times_plus(c, sums[k][r][v]);
                         });
@@ -227,14 +297,12 @@ fn multiply_block<
             each!(ROWS, |r| {
                 each!(VECTORS, |v| {
                     let at = panel * by_panel + (i * ROWS + r) * by_row + x + (v << P::LOG);
-                    unsafe {
-                        if PARTS == 1 {
-                            sums[0][r][v].store(out[0].add(at));
-                        } else {
-                            sums[0][r][v].minus(sums[2 % PARTS][r][v]).store(out[0].add(at));
-                            sums[0][r][v].plus(sums[1 % PARTS][r][v]).store(out[1].add(at));
-                        }
+                    let (mut re, mut im) = (sums[0][r][v], None);
+                    if PARTS > 1 {
+                        im = Some(re.plus(sums[1 % PARTS][r][v]));
+                        re = re.minus(sums[2 % PARTS][r][v]);
                     }
+                    unsafe { out.put(at, re, im) };
                 });
             });
         }
@@ -252,7 +320,7 @@ fn contract_columns_block<
     lambda: Three<'_, T>,
     high: Three<'_, T>,
     rows: &[usize],
-    Sizes { n_paths, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
+    Sizes { n_paths, by_path, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
     out: [*mut T; 2],
 ) {
     let zero = P::splat(T::ZERO);
@@ -270,7 +338,7 @@ fn contract_columns_block<
                         a[v] = unsafe { P::load(lambda[k].add(at)) };
                     });
                     each!(PATHS, |p| {
-                        let c = P::splat(unsafe { *high[k].add(row * n_paths + path + p) });
+                        let c = P::splat(unsafe { *high[k].add((path + p) * by_path + row) });
                         each!(VECTORS, |v| {
                             sums[k][p][v] = a[v].times_plus(c, sums[k][p][v]);
                         });
@@ -306,7 +374,7 @@ fn contract_rows_block<
     lambda: Three<'_, T>,
     low: Three<'_, T>,
     rows: &[usize],
-    Sizes { n_paths, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
+    Sizes { n_paths, by_path, grid: Grid { width, by_panel, by_row }, first, end }: Sizes,
     out: [*mut T; 2],
 ) {
     let zero = P::splat(T::ZERO);
@@ -336,7 +404,7 @@ fn contract_rows_block<
             }
             each!(ROWS, |r| {
                 each!(PATHS, |p| {
-                    let at = rows[r] * n_paths + path + p;
+                    let at = (path + p) * by_path + rows[r];
                     let sum = |sum: P| T::from_f64(lanes(sum).sum());
                     let first = sums[0][r][p];
                     unsafe {
