@@ -2,7 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Compiled on all processors, where pip takes one. What cannot be compiled is not what we import.
+COMPILE := -@$(BIN)/python -m compileall -qq -j 0
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 DEMO := runs/demo
@@ -77,10 +79,12 @@ clean:
 # are. The second stamp covers the first.
 .venv/installed: pyproject.toml $(RUST) | .venv/bin/python
 	$(INSTALL) --editable .
+	$(COMPILE) .venv/lib python
 	touch $@
 
 .venv/installed-dev: pyproject.toml $(RUST) | .venv/bin/python
 	$(INSTALL) --editable ".[dev]"
+	$(COMPILE) .venv/lib python
 	touch $@ .venv/installed
 
 # The peers of the benchmarks, as far as they can be installed.
@@ -93,7 +97,7 @@ clean:
 	touch $@
 
 .venv/bin/python: | tools
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --upgrade-deps .venv
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is missing: get it from https://www.python.org or your system's packages, or name it with make PYTHON=..."; exit 1; }
