@@ -150,7 +150,9 @@ impl Circuit {
             let bytes = bytes.saturating_mul(shots as u64);
             memory::check("a sample of so many settings", bytes, "take fewer shots")?;
             let at_once = side_by_side(batch, program.is_small());
-            program.check_memory::<f64>("a state for each thread", 2.0 * at_once as f64)?;
+            // Its probabilities, and unless it can be read without being written the state itself.
+            let n_vectors = if program.is_direct() { 0.5 } else { 2.0 };
+            program.check_memory::<f64>("a state for each thread", n_vectors * at_once as f64)?;
             let n_state = if program.is_direct() { 0 } else { n };
             let room = || (Vector::<f64>::new(n_state), Rooms::new(&program), vec![0.0; 1 << n]);
             let rows = map_batch(batch, program.is_small(), room, |(psi, rooms, q), i, threads| {

@@ -12,7 +12,7 @@ use super::{Divergence, Evaluations, Problem};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, side_by_side};
 use crate::rng::{Purpose, generator};
-use crate::state::{Array, Program, Start, Workspace, sample};
+use crate::state::{Array, Program, Read, Start, Workspace, sample};
 use crate::{Error, Result, memory};
 use rand_chacha::ChaCha8Rng;
 
@@ -56,7 +56,9 @@ impl<'a> Drawn<'a> {
         let tables = tables(problem, &measured.relabelling, divergence, shots)?;
         let program = &measured.program;
         let at_once = side_by_side(n_rows, program.is_small());
-        program.check_memory::<f64>("a gradient for each thread", 3.0 * at_once as f64)?;
+        // Probabilities, and unless it can be read without it the state with its cotangent.
+        let n_vectors = if program.is_direct() { 0.5 } else { 3.0 };
+        program.check_memory::<f64>("a gradient for each thread", n_vectors * at_once as f64)?;
         Ok(Self { program, tables, shots })
     }
 }
@@ -79,7 +81,8 @@ pub fn tables(
 }
 
 impl Way for Drawn<'_> {
-    type Room = (Workspace<f64>, Array<f64>);
+    /// No state where it can be read without being written.
+    type Room = (Option<Workspace<f64>>, Array<f64>);
 
     fn rows(&self) -> usize {
         1
@@ -90,7 +93,8 @@ impl Way for Drawn<'_> {
     }
 
     fn room(&self) -> Self::Room {
-        (Workspace::new(self.program), Array::new(1 << self.program.plan().n_qubits()))
+        let states = (!self.program.is_direct()).then(|| Workspace::new(self.program));
+        (states, Array::new(1 << self.program.plan().n_qubits()))
     }
 
     fn evaluate(
@@ -103,20 +107,33 @@ impl Way for Drawn<'_> {
         let Self { program, tables, shots } = self;
         let Asked { params, weight, .. } = asked;
         let evolution = program.at(params, false);
-        evolution.run(&mut states.psi, &mut states.rooms, threads);
-        program.probabilities(&states.psi, q, threads);
+        match states {
+            Some(states) => {
+                evolution.run(&mut states.psi, &mut states.rooms, threads);
+                program.probabilities(&states.psi, q, threads);
+            }
+            None => evolution.read(Read::Probabilities(q), threads),
+        }
         let drawn = sample(q, shots.shots, &mut shots.stream(asked));
         let log_q = || drawn.iter().map(|z| q[*z as usize].ln()).collect();
         let Estimate { expected_cost, divergence, pulls } = estimate(tables, weight, &drawn, log_q);
+        let n_shots = drawn.len() as f64;
+        let cotangent = drawn.iter().zip(pulls).map(|(z, pull)| pull / (n_shots * q[*z as usize]));
+        let cotangent: Vec<f64> = cotangent.collect();
+        let gradient = found.add(expected_cost, weight * divergence, params.len());
+        let Some(states) = states else {
+            let asked = Read::GradientAt { outcomes: &drawn, cotangent: &cotangent, gradient };
+            evolution.read(asked, threads);
+            return Ok(());
+        };
         let Workspace { psi, lambda, .. } = states;
         lambda.is_real = psi.is_real;
         for (part, from) in lambda.parts().zip(psi.parts()) {
             part.fill(0.0);
-            for (z, pull) in drawn.iter().map(|z| *z as usize).zip(&pulls) {
-                part[z] += pull / (drawn.len() as f64 * q[z]) * from[z];
+            for (z, f) in drawn.iter().map(|z| *z as usize).zip(&cotangent) {
+                part[z] += f * from[z];
             }
         }
-        let gradient = found.add(expected_cost, weight * divergence, params.len());
         evolution.adjoint(Start::Room, states, gradient, threads);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use num_complex::Complex;
 
 use super::products::{Grid, PANEL, contract_columns, contract_rows, multiply, multiply_complex};
-use super::{Cotangents, Halves, cotangent, parts_mut};
+use super::{Cotangents, Halves, Operands, cotangent, in_panel, parts_mut};
 use crate::circuit::LinearMap;
 use crate::parallel::{Threads, map_tasks_with};
 use crate::simd::kernel;
@@ -67,6 +67,15 @@ pub enum Read<'a, T> {
         cotangent: &'a [f64],
         /// Taken off all of them: a constant has no gradient, but its rounding errors would.
         shift: f64,
+        /// One derivative for each parameter.
+        gradient: &'a mut [f64],
+    },
+    /// The same where a cotangent is 0 for all but some outcomes.
+    GradientAt {
+        /// The outcomes, as often as something is to be added to their cotangent.
+        outcomes: &'a [u32],
+        /// For each of them.
+        cotangent: &'a [f64],
         /// One derivative for each parameter.
         gradient: &'a mut [f64],
     },
@@ -131,6 +140,13 @@ impl<T: Real> Halves<'_, T> {
                     tasks.for_each(|found| all.add(&found));
                     self.pull_back(all, gradient);
                 }
+            }
+            Read::GradientAt { outcomes, cotangent, gradient } => {
+                let mut found = self.no_cotangents();
+                for (z, f) in outcomes.iter().zip(cotangent) {
+                    self.contract_at(*z as usize, T::from_f64(*f), &mut found);
+                }
+                self.pull_back(found, gradient);
             }
         }
     }
@@ -206,13 +222,52 @@ impl<T: Real> Halves<'_, T> {
         }
     }
 
+    /// Adds what one outcome's cotangent makes of the sides'.
+    fn contract_at(&self, outcome: usize, factor: T, found: &mut Cotangents<T>) {
+        let (row, x) = (outcome / self.n_columns(), outcome % self.n_columns());
+        let shear = self.shear();
+        let y = row ^ shear[x * shear.len() / self.n_columns()];
+        let by_path = self.high.parts[0].len() / self.all.n_paths;
+        let places = |p: usize| [in_panel(p, x, self.all.n_paths, PANEL), p * by_path + y];
+        // Where there are no imaginary parts, they are 0.
+        let number = |side: &Operands<T>, at: usize| {
+            let [re, im] = side.parts.each_ref().map(|part| part.get(at).copied());
+            Complex::new(re.unwrap_or(T::ZERO), im.unwrap_or(T::ZERO))
+        };
+        let paths = 0..self.all.n_paths;
+        let pair = |p: usize| {
+            let [at_low, at_high] = places(p);
+            (number(&self.low, at_low), number(&self.high, at_high))
+        };
+        let (mut re, mut im) = (T::ZERO, T::ZERO);
+        for (a, b) in paths.clone().map(pair) {
+            re += factor * (a.re * b.re - a.im * b.im);
+            im += factor * (a.re * b.im + a.im * b.re);
+        }
+        for p in paths {
+            let (a, b) = pair(p);
+            for ((side, at), other) in found.0.iter_mut().zip(places(p)).zip([b, a]) {
+                let add = [re * other.re + im * other.im, im * other.re - re * other.im];
+                for (part, add) in side.iter_mut().zip(add).filter(|(part, _)| !part.is_empty()) {
+                    part[at] += add;
+                }
+            }
+        }
+    }
+
+    /// What is added to the high qubits' outcome, for each part of the columns.
+    fn shear(&self) -> &[usize] {
+        let Shear(by_part) = self.all.shear.as_ref().expect("only asked for if it is direct");
+        by_part
+    }
+
     fn n_columns(&self) -> usize {
         self.low.parts[0].len() / self.all.n_paths
     }
 
     /// The parts of some outcomes' rows: panels, and the rows of the high side that belong there.
     fn parts(&self, rows: Range<usize>) -> impl Iterator<Item = (Range<usize>, Vec<usize>)> + '_ {
-        let Shear(by_part) = self.all.shear.as_ref().expect("only asked for if it is direct");
+        let by_part = self.shear();
         let width = self.n_columns() / PANEL / by_part.len();
         by_part.iter().enumerate().map(move |(part, added)| {
             let of_high = rows.clone().map(|row| row ^ added).collect();

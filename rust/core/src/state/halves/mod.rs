@@ -371,8 +371,9 @@ mod tests {
         circuit
     }
 
-    /// The same of a program that can be read without writing its state, and its probabilities.
-    fn direct_results<T: Real>(program: &Program, n_params: usize) -> [Vec<f64>; 3] {
+    /// The same of a program that can be read without writing its state, its derivatives outcome by
+    /// outcome, and its probabilities.
+    fn direct_results<T: Real>(program: &Program, n_params: usize) -> [Vec<f64>; 4] {
         let (n_qubits, params, f) = (program.plan().n_qubits(), params(n_params), costs(program));
         let evolution = program.at::<T>(&params, true);
         let mut amplitudes = vec![num_complex::Complex::default(); 1 << n_qubits];
@@ -382,8 +383,15 @@ mod tests {
         let mut gradient = vec![0.0; n_params];
         let asked = Read::Gradient { cotangent: &f, shift: 0.5, gradient: &mut gradient };
         evolution.read(asked, Threads::One);
+        // Each outcome in two parts, the last one first.
+        let outcomes: Vec<u32> = (0..2 << n_qubits).rev().map(|i| i >> 1).collect();
+        let cotangent: Vec<f64> = outcomes.iter().map(|z| f[*z as usize] / 2.0).collect();
+        let mut one_by_one = vec![0.0; n_params];
+        let (outcomes, cotangent) = (&outcomes[..], &cotangent[..]);
+        let asked = Read::GradientAt { outcomes, cotangent, gradient: &mut one_by_one };
+        evolution.read(asked, Threads::One);
         let parts = amplitudes.iter().flat_map(|z| [z.re.to_f64(), z.im.to_f64()]);
-        [parts.collect(), gradient, probabilities]
+        [parts.collect(), gradient, one_by_one, probabilities]
     }
 
     fn params(n_params: usize) -> Vec<f64> {
@@ -427,11 +435,15 @@ mod tests {
             };
             assert!(is_near(&found), "cut at {n_low}, {n_stages}");
             if program.is_direct() {
-                let [amplitudes, gradient, probabilities] = direct_results::<T>(&program, n_params);
+                let [amplitudes, gradient, one_by_one, probabilities] =
+                    direct_results::<T>(&program, n_params);
                 for (p, z) in probabilities.iter().zip(amplitudes.chunks(2)) {
                     assert!((p - z[0] * z[0] - z[1] * z[1]).abs() < tolerance);
                 }
-                assert!(is_near(&[amplitudes, gradient]), "direct, cut at {n_low}, {n_stages}");
+                for gradient in [gradient, one_by_one] {
+                    let found = [amplitudes.clone(), gradient];
+                    assert!(is_near(&found), "direct, cut at {n_low}, {n_stages}");
+                }
             }
         }
     }
