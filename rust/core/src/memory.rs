@@ -1,6 +1,7 @@
 //! Memory is checked before it is taken, and what was given back is kept for the next who asks: the
 //! system clears every page it hands out, which takes as long as some sweeps over a state.
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
@@ -24,7 +25,7 @@ pub fn check(what: impl std::fmt::Display, needed: u64, hint: &'static str) -> R
     if needed <= available() {
         return Ok(());
     }
-    kept(Vec::clear);
+    kept(KEPT / LINE, |all, _| all.clear());
     let available = available();
     if needed <= available {
         return Ok(());
@@ -62,19 +63,32 @@ pub struct Line(#[allow(dead_code)] [MaybeUninit<u8>; LINE]);
 /// Cache lines with anything in them.
 pub type Lines = Box<[MaybeUninit<Line>]>;
 
-/// Bytes that are kept at most.
+/// Bytes that are kept at most, for all threads.
 const KEPT: usize = 256 << 20;
+/// What a thread keeps for itself: pieces of no more bytes, and no more of them in all. Threads that work on
+/// small states take and give too often to share.
+const SMALL: usize = 128 << 10;
+const KEPT_SMALL: usize = 4 << 20;
 
 /// What was given back. Nobody waits for the lock: after a fork, its owner may not exist.
 static LINES: Mutex<Vec<Lines>> = Mutex::new(Vec::new());
 
-fn kept<R>(f: impl FnOnce(&mut Vec<Lines>) -> R) -> Option<R> {
-    LINES.try_lock().ok().map(|mut lines| f(&mut lines))
+thread_local! {
+    static SMALL_LINES: RefCell<Vec<Lines>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Works on what is kept of so many lines, and on how many bytes may be.
+fn kept<R>(n_lines: usize, f: impl FnOnce(&mut Vec<Lines>, usize) -> R) -> Option<R> {
+    if n_lines * LINE > SMALL {
+        return LINES.try_lock().ok().map(|mut lines| f(&mut lines, KEPT));
+    }
+    // There is none when a thread ends.
+    SMALL_LINES.try_with(|lines| f(&mut lines.borrow_mut(), KEPT_SMALL)).ok()
 }
 
 /// Takes so many cache lines, with anything in them.
 pub fn take(n_lines: usize) -> Lines {
-    let found = kept(|all| {
+    let found = kept(n_lines, |all, _| {
         let same = all.iter().rposition(|lines| lines.len() == n_lines)?;
         Some(all.remove(same))
     });
@@ -91,11 +105,11 @@ pub fn give(lines: Lines) {
     if lines.is_empty() || n_bytes(&lines) > KEPT {
         return;
     }
-    kept(|all| {
+    kept(lines.len(), |all, most| {
         all.push(lines);
         let mut total: usize = all.iter().map(n_bytes).sum();
         let excess = all.iter().take_while(|lines| {
-            let is_excess = total > KEPT;
+            let is_excess = total > most;
             total -= n_bytes(lines);
             is_excess
         });
@@ -118,11 +132,14 @@ mod tests {
 
     #[test]
     fn keeps_no_more_than_it_may() {
-        for i in 0..40 {
-            give(take((KEPT / LINE / 8) + i % 3));
+        for (n_lines, most) in [(KEPT / LINE / 8, KEPT), (SMALL / LINE, KEPT_SMALL)] {
+            let taken: Vec<Lines> = (0..40).map(|i| take(n_lines - i % 3)).collect();
+            taken.into_iter().for_each(give);
+            let total = |all: &mut Vec<Lines>, _| all.iter().map(|l| l.len() * LINE).sum::<usize>();
+            let total = kept(n_lines, total).unwrap_or(most);
+            // Others use what is shared, too.
+            assert!(total <= most && (most == KEPT || total > most / 2));
         }
         give(take(KEPT / LINE + 1));
-        let total = kept(|all| all.iter().map(|lines| lines.len() * LINE).sum::<usize>());
-        assert!(total.unwrap_or(0) <= KEPT);
     }
 }
