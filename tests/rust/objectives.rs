@@ -49,7 +49,7 @@ fn some_objectives() -> [Objective; 3] {
 
 fn some_problem(n: usize) -> (Problem, Vec<f64>, Vec<f64>) {
     let table: Vec<f64> = some_cotangent(n).iter().map(|f| 10.0 * f - 12.0).collect();
-    let p_plus: Vec<f64> = (0..n).map(|i| 0.15 + 0.08 * i as f64).collect();
+    let p_plus: Vec<f64> = (0..n).map(|i| 0.15 + 0.06 * i as f64).collect();
     (Problem::new(&table, &p_plus).unwrap(), table, p_plus)
 }
 
@@ -104,8 +104,11 @@ proptest! {
 #[test]
 fn objectives_of_layers_are_right_at_every_size() {
     let entanglers = [gate::Gate::Cx, gate::Gate::Cz, gate::Gate::Rzz];
-    for n in 1..=11 {
-        for (entangler, n_layers) in entanglers.into_iter().flat_map(|e| [(e, 1), (e, 3)]) {
+    for n in 1..=13 {
+        let few = entanglers.into_iter().flat_map(|e| [(e, 1), (e, 3)]);
+        // With many layers most are run on whole states.
+        let many = (11..=12).contains(&n).then_some((gate::Gate::Cx, 9));
+        for (entangler, n_layers) in few.chain(many) {
             let mut circuit = Circuit::new(n, 0).unwrap();
             circuit.push(gate::Gate::X, &[n / 2], None).unwrap();
             let next = |circuit: &Circuit| Some(Angle::Param(circuit.n_params()));

@@ -63,6 +63,11 @@ impl Step {
         }
     }
 
+    /// How many rotations it has.
+    pub fn n_rotations(&self) -> usize {
+        if let Self::Rotate { turns, .. } = self { turns.len() } else { 0 }
+    }
+
     /// Evaluates them, as [`Bound::all`] wants them: those of rotations halved.
     pub fn evaluate<'a>(&'a self, params: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         let times = if matches!(self, Self::Rotate { .. }) { 0.5 } else { 1.0 };

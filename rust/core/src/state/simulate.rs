@@ -13,7 +13,7 @@ use super::readout::Readout;
 use super::real::Real;
 use super::tiles::{Layout, Shared, n_tasks, tiles_of};
 use super::vector::{Rooms, Vector};
-use crate::circuit::{Circuit, Cut, LinearMap, Plan, passes};
+use crate::circuit::{Circuit, Cut, LinearMap, Plan, Stage, passes};
 use crate::error::{Error, Result, check_finite};
 use crate::memory;
 use crate::parallel::{Threads, map_tasks_with};
@@ -119,6 +119,18 @@ impl Program {
     /// The plan, but for the relabelling that comes last.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether at least half of the rotations are run on two sides, not on the state.
+    pub fn is_mostly_cut(&self) -> bool {
+        let count = |turns: usize, stage: &Stage| match stage {
+            Stage::Rotate(own) => turns + own.len(),
+            _ => turns,
+        };
+        let all = self.plan.stages().iter().fold(0, count);
+        let steps = self.sweeps.iter().flat_map(|sweep| &sweep.steps);
+        let whole: usize = steps.map(Step::n_rotations).sum();
+        self.sides.is_some() && 2 * whole <= all
     }
 
     /// Whether a state can be read without being written: [`Evolution::read`].

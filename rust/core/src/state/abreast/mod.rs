@@ -14,29 +14,50 @@ use std::ops::Range;
 
 use super::array::Array;
 use super::simulate::Measured;
-use crate::circuit::{PhasePolynomial, Plan, Stage, Turn};
+use crate::circuit::{LinearMap, PhasePolynomial, Plan, Stage, Turn};
 use crate::simd::kernel;
 use crate::trigonometry::sin_cos;
 use phases::{Overlaps, Phases};
 use read::read;
-use rotate::{Beside, Turns, apply, lowest_with_phases, unapply};
+use rotate::{After, Pass, Turns, apply, unapply};
 pub use vectors::dots;
 use vectors::{divide, multiply_out, scale, square};
 
 /// Up to so many qubits states are run side by side: larger ones gain less, and one that is run alone
 /// takes as long as all.
-const MOST_QUBITS: usize = 9;
+const MOST_QUBITS: usize = 12;
+/// Up to so many even those that are mostly run on two sides.
+const MOST_CUT: usize = 10;
 
-/// A relabelling, then rotations, then phases, each if there is one.
+/// Rotations, then phases, then a relabelling, each if there is one.
 #[derive(Default)]
 struct Layer<'a> {
-    /// For each row, where it comes from and where it goes.
-    sources: Option<Vec<u32>>,
-    targets: Option<Vec<u32>>,
     qubits: Vec<usize>,
     phases: Option<&'a PhasePolynomial>,
+    relabelling: Option<&'a LinearMap>,
+    /// The qubits of the rows that the last pass holds at a time.
+    held: Vec<usize>,
+    /// The relabelling, as that pass takes it.
+    targets: Option<Vec<u32>>,
     /// The numbers of its rotations' angles, and of its phases'.
     angles: [Range<usize>; 2],
+}
+
+impl Layer<'_> {
+    fn set_last_pass(&mut self, n_qubits: usize) {
+        let last = Pass::last(&self.qubits, n_qubits);
+        self.targets = self.relabelling.map(|map| {
+            let (targets, width) = (map.outcomes(), 2 * n_abreast() as u32);
+            last.rows(n_qubits).into_iter().map(|row| targets[row] * width).collect()
+        });
+        self.held = last.qubits;
+    }
+
+    /// What comes after its rotations.
+    fn after<'a>(&'a self, bound: &'a Bound) -> After<'a, f64> {
+        let Bound { factor, phases, .. } = bound;
+        After { factor, phases: phases.as_ref(), targets: self.targets.as_deref() }
+    }
 }
 
 /// A plan for states side by side.
@@ -55,7 +76,8 @@ impl<'a> Abreast<'a> {
     /// What a measurement sees of a program, if its states are small enough.
     pub fn of(measured: &'a Measured) -> Option<Self> {
         let plan = measured.program.plan();
-        if plan.n_qubits() > MOST_QUBITS {
+        let most = if measured.program.is_mostly_cut() { MOST_CUT } else { MOST_QUBITS };
+        if plan.n_qubits() > most {
             return None;
         }
         let product = plan.product().iter().map(|x| x.0).collect();
@@ -63,9 +85,9 @@ impl<'a> Abreast<'a> {
         let (mut layers, mut layer, mut filled) = (Vec::new(), Layer::default(), 0);
         for stage in plan.stages() {
             let place = match stage {
-                Stage::Permute(_) => 1,
-                Stage::Rotate(_) => 2,
-                Stage::Phase(_) => 3,
+                Stage::Rotate(_) => 1,
+                Stage::Phase(_) => 2,
+                Stage::Permute(_) => 3,
             };
             if place <= filled {
                 layers.push(std::mem::take(&mut layer));
@@ -74,10 +96,7 @@ impl<'a> Abreast<'a> {
             let [rotations, phases] = &mut turns;
             let first = [rotations.len(), phases.len()];
             match stage {
-                Stage::Permute(relabelling) => {
-                    layer.sources = Some(relabelling.map().inverse().outcomes());
-                    layer.targets = Some(relabelling.map().outcomes());
-                }
+                Stage::Permute(relabelling) => layer.relabelling = Some(relabelling.map()),
                 Stage::Rotate(turns) => {
                     layer.qubits = turns.iter().map(|x| x.0).collect();
                     rotations.extend(turns.iter().map(|x| &x.1));
@@ -94,6 +113,7 @@ impl<'a> Abreast<'a> {
         if filled > 0 {
             layers.push(layer);
         }
+        layers.iter_mut().for_each(|layer| layer.set_last_pass(plan.n_qubits()));
         Some(Self { plan, layers, product, turns, outcomes: measured.relabelling.outcomes() })
     }
 
@@ -130,7 +150,7 @@ kernel! {
 pub struct Room {
     /// The states before the first layer, and after each one.
     states: Vec<Array<f64>>,
-    /// Their cotangent, and room to relabel it.
+    /// Their cotangent, and room for the next one, or on the way forward for the next state.
     lambda: [Array<f64>; 2],
     layers: Vec<Bound>,
     /// Of rotations, and of phases.
@@ -162,9 +182,7 @@ impl Room {
         let array = |i: usize| Array::beside(i % 4, abreast.n_rows() * 2 * half);
         let layer = |layer: &Layer<'_>| {
             let n_qubits = abreast.plan.n_qubits();
-            let mut lowest = 0;
-            lowest_with_phases::<f64>(&layer.qubits, n_qubits, &mut lowest);
-            let phases = layer.phases.map(|phases| Phases::new(n_qubits, lowest, phases, half));
+            let phases = layer.phases.map(|p| Phases::new(n_qubits, &layer.held, p, half));
             let overlaps = phases.as_ref().map(Overlaps::new).unwrap_or_default();
             Bound { factor: vec![1.0; half], phases, overlaps }
         };
@@ -201,7 +219,7 @@ impl Abreast<'_> {
     /// Runs states with these parameters, as many as there is room for.
     pub fn run(&self, params: &[&[f64]], room: &mut Room) {
         let half = params.len();
-        let Room { states, layers, angles: [rotations, phases], .. } = room;
+        let Room { states, lambda: [spare, _], layers, angles: [rotations, phases] } = room;
         rotations.fill(&self.turns[0], 0.5, params);
         phases.fill(&self.turns[1], 1.0, params);
         self.start([&rotations.sines, &rotations.cosines], half, &mut states[0]);
@@ -214,13 +232,11 @@ impl Abreast<'_> {
             }
             if let (Some(polynomial), Some(tables)) = (layer.phases, &mut bound.phases) {
                 let own = [&phases.sines, &phases.cosines].map(|x| &x[of_phases.clone()]);
-                tables.fill(polynomial, own, half);
+                tables.fill(polynomial, own, &bound.factor);
             }
             let (before, after) = states.split_at_mut(i + 1);
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own] };
-            let from = Some((&before[i][..], layer.sources.as_deref()));
-            let (phases, factor) = (bound.phases.as_ref(), Some(&bound.factor[..]));
-            apply(turns, Beside { from, phases, factor }, &mut after[0]);
+            apply(turns, layer.after(bound), &before[i], spare, &mut after[0]);
         }
     }
 
@@ -246,30 +262,23 @@ impl Abreast<'_> {
         let half = shift.len();
         let Room { states, lambda: [lambda, spare], layers, angles: [rotations, phases] } = room;
         scale(factors, shift, states.last().expect("at least the first"), lambda);
-        let mut targets: Option<&[u32]> = None;
         for (i, (layer, bound)) in self.layers.iter().zip(layers).enumerate().rev() {
-            let Bound { factor, phases: tables, overlaps } = bound;
+            let mut overlaps = std::mem::take(&mut bound.overlaps);
             let [own, of_phases] = layer.angles.clone().map(|x| x.start * half..x.end * half);
-            if targets.is_some() {
-                std::mem::swap(lambda, spare);
-            }
             overlaps.clear();
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own.clone()] };
-            let from = targets.map(|targets| (&spare[..], Some(targets)));
-            let beside = Beside { from, phases: tables.as_ref(), factor: Some(factor) };
-            unapply(turns, beside, &states[i + 1], overlaps, lambda);
-            if let Some(polynomial) = layer.phases {
+            unapply(turns, layer.after(bound), &states[i + 1], &mut overlaps, lambda, spare);
+            std::mem::swap(lambda, spare);
+            if let Some((polynomial, tables)) = layer.phases.zip(bound.phases.as_ref()) {
                 let sums = &mut phases.derivatives[2 * of_phases.start..2 * of_phases.end];
-                overlaps.read(polynomial, sums);
+                overlaps.read(tables, polynomial, sums);
             }
+            bound.overlaps = overlaps;
             let sums = &mut rotations.derivatives[2 * own.start..2 * own.end];
-            read(&layer.qubits, (&states[i], layer.sources.as_deref()), lambda, sums);
-            targets = layer.targets.as_deref();
+            read(&layer.qubits, &states[i], lambda, sums);
         }
         let of_product = &mut rotations.derivatives[..2 * self.product.len() * half];
-        read(&self.product, (lambda, targets), &states[0], of_product);
-        // With the state in the cotangent's place the sign is the other.
-        of_product.iter_mut().for_each(|x| *x = -*x);
+        read(&self.product, &states[0], lambda, of_product);
 
         let signs = [[1.0, 1.0], [2.0, -2.0]];
         for ((turns, angles), [a, b]) in self.turns.iter().zip([rotations, phases]).zip(signs) {

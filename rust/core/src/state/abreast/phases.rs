@@ -1,7 +1,8 @@
 //! Phases of rows.
 //!
 //! An outcome's phase is a product of two: of its low bits and of its high ones, each from a table.
-//! Where pairs of bits have phases, all bits are high. A phase (c, s) stands there as a vector of
+//! Where pairs of bits have phases, all bits are high. The lowest bits of a high entry's number are
+//! those of the rows that a pass holds at a time. A phase (c, s) stands in a table as a vector of
 //! cosines and one of sines, those for the real parts with the other sign: it turns a row x into
 //! `c x + s x'`, where x' has the halves of x exchanged.
 
@@ -9,79 +10,71 @@ use crate::circuit::PhasePolynomial;
 use crate::simd::{MOST_LANES, Pack, kernel};
 use crate::state::real::Real;
 
-/// A phase polynomial at given parameters.
+/// A phase polynomial at given parameters, times a factor.
 pub struct Phases<T> {
     low_bits: usize,
+    /// The qubits of a high entry's number.
+    above: Vec<usize>,
     low: Vec<T>,
     high: Vec<T>,
 }
 
 impl<T: Real> Phases<T> {
-    /// Room for a polynomial's phases. All qubits from `lowest` on are to be high.
-    pub fn new(n_qubits: usize, lowest: usize, polynomial: &PhasePolynomial, half: usize) -> Self {
+    /// Room for a polynomial's phases in a pass over rows of `held` qubits.
+    pub fn new(n_qubits: usize, held: &[usize], polynomial: &PhasePolynomial, half: usize) -> Self {
         let is_linear = polynomial.pairs.is_empty();
+        let lowest = held.first().copied().unwrap_or(0);
         let low_bits = if is_linear { n_qubits.div_ceil(2).min(lowest) } else { 0 };
+        let others = (low_bits..n_qubits).filter(|q| !held.contains(q));
+        let above: Vec<usize> = held.iter().copied().chain(others).collect();
         let table = |bits| vec![T::ONE; (4 * half) << bits];
-        Self { low_bits, low: table(low_bits), high: table(n_qubits - low_bits) }
+        Self { low_bits, low: table(low_bits), high: table(above.len()), above }
     }
 
-    /// Evaluates the polynomial, from half a row of sines and of cosines for each angle.
-    pub fn fill(&mut self, polynomial: &PhasePolynomial, [sines, cosines]: [&[T]; 2], half: usize) {
+    /// Evaluates the polynomial, from half a row of sines and of cosines for each angle, and half a row
+    /// of factors.
+    pub fn fill(
+        &mut self,
+        polynomial: &PhasePolynomial,
+        [sines, cosines]: [&[T]; 2],
+        factor: &[T],
+    ) {
+        let half = factor.len();
         let (none, all) = ([T::ZERO; MOST_LANES / 2], [T::ONE; MOST_LANES / 2]);
         let of = |i: usize| [cosines, sines].map(|x| &x[i * half..(i + 1) * half]);
-        for (table, first) in [(&mut self.low, 0), (&mut self.high, self.low_bits)] {
-            table[..2 * half].fill(T::ONE);
+        let below: Vec<usize> = (0..self.low_bits).collect();
+        let tables = [(&mut self.low, &below, factor), (&mut self.high, &self.above, &all[..half])];
+        for (table, qubits, first) in tables {
+            table[..half].copy_from_slice(first);
+            table[half..2 * half].copy_from_slice(first);
             table[2 * half..4 * half].fill(T::ZERO);
-            for k in 0..(table.len() / (4 * half)).ilog2() as usize {
-                let own = polynomial.linear.binary_search_by_key(&(first + k), |x| x.0);
+            for (k, q) in qubits.iter().enumerate() {
+                let own = polynomial.linear.binary_search_by_key(q, |x| x.0);
                 grow(&mut table[..(8 * half) << k], own.map_or([&all[..half], &none[..half]], of));
             }
         }
         for (i, ((q, r), _)) in (polynomial.linear.len()..).zip(&polynomial.pairs) {
-            turn_where(&mut self.high, 1 << q | 1 << r, of(i));
+            let mask = mask(&self.above, *q, *r);
+            turn_where(&mut self.high, mask, of(i));
         }
     }
 
-    /// Where its tables are.
-    pub fn tables(&self) -> Tables<T> {
-        Tables { low_bits: self.low_bits, low: self.low.as_ptr(), high: self.high.as_ptr() }
+    /// How many bits are low, and where the tables are: of low bits and of high ones.
+    pub fn tables(&self) -> (usize, [*const T; 2]) {
+        (self.low_bits, [self.low.as_ptr(), self.high.as_ptr()])
     }
 }
 
-/// Where the tables are.
-#[derive(Clone, Copy)]
-pub struct Tables<T> {
-    low_bits: usize,
-    pub low: *const T,
-    pub high: *const T,
-}
-
-impl<T> Tables<T> {
-    /// Of no phases.
-    pub const NONE: Self = Self { low_bits: 0, low: std::ptr::null(), high: std::ptr::null() };
-
-    /// A row's number in each table.
-    #[inline(always)]
-    pub fn split(&self, row: usize) -> [usize; 2] {
-        [row & ((1 << self.low_bits) - 1), row >> self.low_bits]
-    }
-
-    /// The places of qubits, all of them high, in the number of a high entry.
-    #[inline(always)]
-    pub fn above<const K: usize>(&self, qubits: [usize; K]) -> [usize; K] {
-        let mut above = qubits;
-        for k in 0..K {
-            above[k] = qubits[k] - self.low_bits;
-        }
-        above
-    }
+/// The bits of two qubits in the number of an entry.
+fn mask(above: &[usize], q: usize, r: usize) -> usize {
+    let bit = |q| 1 << above.iter().position(|x| *x == q).expect("all qubits are high");
+    bit(q) | bit(r)
 }
 
 /// Sums of a cotangent's halves, exchanged, times the state's, over rows that agree in their low bits,
 /// and in their high ones.
 #[derive(Default)]
 pub struct Overlaps<T> {
-    low_bits: usize,
     by_low: Vec<T>,
     by_high: Vec<T>,
 }
@@ -89,7 +82,7 @@ pub struct Overlaps<T> {
 impl<T: Real> Overlaps<T> {
     pub fn new(phases: &Phases<T>) -> Self {
         let zeros = |table: &[T]| vec![T::ZERO; table.len() / 2];
-        Self { low_bits: phases.low_bits, by_low: zeros(&phases.low), by_high: zeros(&phases.high) }
+        Self { by_low: zeros(&phases.low), by_high: zeros(&phases.high) }
     }
 
     /// Starts again from zero.
@@ -103,18 +96,23 @@ impl<T: Real> Overlaps<T> {
         [&mut self.by_low, &mut self.by_high].map(|rows| rows.as_mut_ptr())
     }
 
-    /// Writes a row of sums for each angle.
-    pub fn read(&self, polynomial: &PhasePolynomial, sums: &mut [T]) {
-        let lanes = self.by_low.len() >> self.low_bits;
-        let mut rows = sums.chunks_exact_mut(lanes);
-        for ((q, _), row) in polynomial.linear.iter().zip(&mut rows) {
-            match q.checked_sub(self.low_bits) {
-                None => sum_where(&self.by_low, 1 << q, row),
-                Some(bit) => sum_where(&self.by_high, 1 << bit, row),
-            }
+    /// Writes a row of sums for each angle. Nothing is left of the overlaps.
+    pub fn read(&mut self, phases: &Phases<T>, polynomial: &PhasePolynomial, sums: &mut [T]) {
+        let lanes = self.by_low.len() >> phases.low_bits;
+        let (linear, pairs) = sums.split_at_mut(polynomial.linear.len() * lanes);
+        for (((q, r), _), row) in polynomial.pairs.iter().zip(pairs.chunks_exact_mut(lanes)) {
+            sum_where(&self.by_high, mask(&phases.above, *q, *r), row);
         }
-        for (((q, r), _), row) in polynomial.pairs.iter().zip(&mut rows) {
-            sum_where(&self.by_high, 1 << q | 1 << r, row);
+        let below: Vec<usize> = (0..phases.low_bits).collect();
+        let mut nowhere = vec![T::ZERO; lanes];
+        for (rows, qubits) in [(&mut self.by_low, &below), (&mut self.by_high, &phases.above)] {
+            for (k, q) in qubits.iter().enumerate().rev() {
+                let row = match polynomial.linear.binary_search_by_key(q, |x| x.0) {
+                    Ok(i) => &mut linear[i * lanes..(i + 1) * lanes],
+                    Err(_) => &mut nowhere[..],
+                };
+                fold(&mut rows[..(2 * lanes) << k], row);
+            }
         }
     }
 }
@@ -172,6 +170,25 @@ kernel! {
         for row in (0..rows.len() >> P::LOG).filter(|row| row & mask == mask) {
             // SAFETY: one of the rows.
             sum = unsafe { sum.plus(P::load(rows.as_ptr().add(row << P::LOG))) };
+        }
+        // SAFETY: a row by the assertion.
+        unsafe { sum.store(out.as_mut_ptr()) };
+    }
+}
+
+kernel! {
+    /// Sums the rows of the upper half, and adds each to the one of the lower half.
+    fn fold<T as P>(rows: &mut [T], out: &mut [T]) {
+        let half = rows.len() / 2;
+        assert!(out.len() == 1 << P::LOG && half.is_multiple_of(1 << P::LOG));
+        let (rows, mut sum) = (rows.as_mut_ptr(), P::splat(T::ZERO));
+        for at in (0..half).step_by(1 << P::LOG) {
+            // SAFETY: a row of each half.
+            unsafe {
+                let upper = P::load(rows.add(half + at));
+                sum = sum.plus(upper);
+                P::load(rows.add(at)).plus(upper).store(rows.add(at));
+            }
         }
         // SAFETY: a row by the assertion.
         unsafe { sum.store(out.as_mut_ptr()) };

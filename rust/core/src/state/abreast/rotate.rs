@@ -1,10 +1,10 @@
-//! Passes over rows: rotations a few qubits at a time, held in registers, with the relabelling that
-//! comes before them and the phases that come after; and the same backward, on a cotangent.
+//! Passes over rows: rotations a few qubits at a time, held in registers, with the phases and the
+//! relabelling that come after them; and the same backward, on a cotangent.
 
 use std::ops::Range;
 
-use super::phases::{Overlaps, Phases, Tables};
-use crate::simd::{MOST_LANES, Pack, each_row, kernel};
+use super::phases::{Overlaps, Phases};
+use crate::simd::{Pack, each_row, kernel};
 use crate::state::layer::{Rows, each_pair};
 use crate::state::real::Real;
 
@@ -15,29 +15,15 @@ pub struct Turns<'a, T> {
     pub tangents: &'a [T],
 }
 
-/// Where rows are read: from an array, each from a place that a table gives if there is one.
-pub type Source<'a, T> = (&'a [T], Option<&'a [u32]>);
-
-/// What stands beside rotations.
+/// What comes after rotations, and is done by the last pass, or backward by the first.
 #[derive(Clone, Copy)]
-pub struct Beside<'a, T> {
-    /// Where rows are read, if not where they are written.
-    pub from: Option<Source<'a, T>>,
-    /// Phases that they are multiplied by after the rotations.
+pub struct After<'a, T> {
+    /// Half a row that all are multiplied by: tangents leave out the rotations' cosines. Phases have
+    /// them already.
+    pub factor: &'a [T],
     pub phases: Option<&'a Phases<T>>,
-    /// Half a row that they are multiplied by: tangents leave out the rotations' cosines.
-    pub factor: Option<&'a [T]>,
-}
-
-impl<T> Beside<'_, T> {
-    /// What of it the first of several passes does, and what the last one.
-    fn only(self, is_first: bool, is_last: bool, back: bool) -> Self {
-        Self {
-            from: self.from.filter(|_| is_first),
-            phases: self.phases.filter(|_| if back { is_first } else { is_last }),
-            factor: self.factor.filter(|_| is_last),
-        }
-    }
+    /// Where each row goes, as the number that it starts at, in the order of [`Pass::rows`].
+    pub targets: Option<&'a [u32]>,
 }
 
 /// log2 of the rows that stay in the first-level cache.
@@ -87,79 +73,164 @@ impl Groups {
     }
 }
 
+/// The last pass of rotations.
+pub struct Pass {
+    /// The qubits of the rows that it holds at a time, ascending.
+    pub qubits: Vec<usize>,
+}
+
+impl Pass {
+    /// The last one of rotations on these qubits.
+    pub fn last(qubits: &[usize], n_qubits: usize) -> Self {
+        let mut pass = Self { qubits: Vec::new() };
+        last::<f64>(qubits, n_qubits, &mut pass);
+        pass
+    }
+
+    /// All rows in the order that it comes to them.
+    pub fn rows(&self, n_qubits: usize) -> Vec<usize> {
+        let others: Vec<usize> = (0..n_qubits).filter(|q| !self.qubits.contains(q)).collect();
+        let order: Vec<usize> = self.qubits.iter().chain(&others).copied().collect();
+        (0..1 << n_qubits).map(|i| crate::state::tiles::spread(i, &order)).collect()
+    }
+}
+
 kernel! {
-    /// Finds the lowest qubit of the pass that has the phases.
-    pub(super) fn lowest_with_phases<T as P>(qubits: &[usize], n_qubits: usize, out: &mut usize) {
+    fn last<T as P>(qubits: &[usize], n_qubits: usize, pass: &mut Pass) {
         let groups = Groups::new::<T, P>(qubits);
-        let last = qubits[groups.range(groups.len - 1)].first();
-        *out = last.map_or(n_qubits.saturating_sub(STILL), |q| *q);
+        let own = &qubits[groups.range(groups.len - 1)];
+        pass.qubits = match own {
+            [] if n_qubits >= STILL => still(n_qubits).to_vec(),
+            _ => own.to_vec(),
+        };
     }
 }
 
-kernel! {
-    /// Reads rows, rotates them, and multiplies them by phases and by a factor.
-    pub(super) fn apply<T as P>(turns: Turns<'_, T>, beside: Beside<'_, T>, to: &mut [T]) {
-        let groups = Groups::new::<T, P>(turns.qubits);
-        // One place to call from, as all the code for a group is written out there.
-        for (k, rows) in groups.passes(to.len() >> P::LOG) {
-            let beside = beside.only(k == 0, k + 1 == groups.len, false);
-            choose::<T, P, false>(turns, groups.range(k), beside, Reading::NOTHING, to, rows);
-        }
-    }
+/// Number of the qubits of rows that are taken together where none is rotated.
+const STILL: usize = 3;
+
+/// These qubits.
+#[inline(always)]
+fn still(n_qubits: usize) -> [usize; STILL] {
+    std::array::from_fn(|k| n_qubits - STILL + k)
 }
 
 kernel! {
-    /// Reads rows of a cotangent, takes the phases off, undoes the rotations and multiplies by the
-    /// factor. The phases' overlaps with `psi`, from which nothing is taken off, are added up.
-    pub(super) fn unapply<T as P>(
+    /// Reads rows, rotates them, and does what comes after. `room` is for what passes leave to others.
+    pub(super) fn apply<T as P>(
         turns: Turns<'_, T>,
-        beside: Beside<'_, T>,
-        psi: &[T],
-        overlaps: &mut Overlaps<T>,
+        after: After<'_, T>,
+        from: &[T],
+        room: &mut [T],
         to: &mut [T],
     ) {
-        assert!(psi.len() == to.len());
+        assert!(from.len() == to.len() && room.len() == to.len());
+        let n_rows = to.len() >> P::LOG;
+        let after = Ends::new(after, None, n_rows);
         let groups = Groups::new::<T, P>(turns.qubits);
-        let [by_low, by_high] = overlaps.rows();
-        let reading = Reading { psi: psi.as_ptr(), by_low, by_high };
-        for (k, rows) in groups.passes(to.len() >> P::LOG).rev() {
-            let beside = beside.only(k + 1 == groups.len, k == 0, true);
-            choose::<T, P, true>(turns, groups.range(k), beside, reading, to, rows);
+        let (from, room, to) = (from.as_ptr(), room.as_mut_ptr(), to.as_mut_ptr());
+        // One place to call from, as all the code for a group is written out there.
+        for (k, rows) in groups.passes(n_rows) {
+            let after = (k + 1 == groups.len).then_some(after);
+            let from = if k == 0 { from } else { room };
+            let to = if after.is_some() { to } else { room };
+            choose::<T, P, false>(turns, groups.range(k), after, from, to, [rows, 0..n_rows]);
         }
     }
 }
 
-/// What phases are read off from on the way back.
+kernel! {
+    /// Reads rows of a cotangent, undoes what comes after the rotations, and undoes these. The phases'
+    /// overlaps with `psi`, from which nothing is taken off, are added up.
+    pub(super) fn unapply<T as P>(
+        turns: Turns<'_, T>,
+        after: After<'_, T>,
+        psi: &[T],
+        overlaps: &mut Overlaps<T>,
+        from: &[T],
+        to: &mut [T],
+    ) {
+        assert!(from.len() == to.len() && psi.len() == to.len());
+        let n_rows = to.len() >> P::LOG;
+        let after = Ends::new(after, Some((psi, overlaps)), n_rows);
+        let groups = Groups::new::<T, P>(turns.qubits);
+        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+        for (k, rows) in groups.passes(n_rows).rev() {
+            let after = (k + 1 == groups.len).then_some(after);
+            let from = if after.is_some() { from } else { to };
+            choose::<T, P, true>(turns, groups.range(k), after, from, to, [rows, 0..n_rows]);
+        }
+    }
+}
+
+/// [`After`], with what phases are read off from on the way back, as pointers: to as many entries as
+/// there are rows, or none.
 #[derive(Clone, Copy)]
-struct Reading<T> {
+struct Ends<'a, T> {
+    factor: &'a [T],
+    targets: *const u32,
+    low_bits: usize,
+    low: *const T,
+    high: *const T,
     psi: *const T,
     by_low: *mut T,
     by_high: *mut T,
 }
 
-impl<T> Reading<T> {
-    const NOTHING: Self =
-        Self { psi: std::ptr::null(), by_low: std::ptr::null_mut(), by_high: std::ptr::null_mut() };
+impl<'a, T: Real> Ends<'a, T> {
+    #[inline(always)]
+    fn new(after: After<'a, T>, reading: Option<(&[T], &mut Overlaps<T>)>, n_rows: usize) -> Self {
+        use std::ptr::{null, null_mut};
+
+        let After { factor, phases, targets } = after;
+        assert!(targets.is_none_or(|targets| targets.len() == n_rows));
+        let (low_bits, [low, high]) = phases.map_or((0, [null(); 2]), Phases::tables);
+        let (mut psi, mut by_low, mut by_high) = (null(), null_mut(), null_mut());
+        if let Some((state, overlaps)) = reading {
+            psi = state.as_ptr();
+            [by_low, by_high] = overlaps.rows();
+        }
+        let targets = targets.map_or(null(), <[u32]>::as_ptr);
+        Self { factor, targets, low_bits, low, high, psi, by_low, by_high }
+    }
 }
 
-/// Qubits of the rows that are taken together where none is rotated.
-const STILL: usize = 3;
+/// What a pass does beside rotating.
+mod end {
+    /// Nothing.
+    pub const NONE: usize = 0;
+    /// Multiplies by the factor.
+    pub const FACTOR: usize = 1;
+    /// Multiplies by phases.
+    pub const PHASES: usize = 2;
+}
 
-/// Chooses the code for a table and for phases.
+/// Chooses the code for what a pass does beside rotating.
 macro_rules! pass {
-    ($k:literal, $rows:literal, $qubits:expr, $tangents:expr, $beside:expr, $($arg:expr),*) => {
-        match (matches!($beside.from, Some((_, Some(_)))), $beside.phases) {
-            (true, Some(_)) => {
-                pass::<T, P, BACK, true, true, $k, $rows>($qubits, $tangents, $beside, $($arg),*)
+    ($turn:literal, $k:literal, $rows:literal, $qubits:expr, $after:expr, $($arg:expr),*) => {
+        match $after.map(|after| (after.targets.is_null(), after.low.is_null(), after)) {
+            None => {
+                pass::<T, P, BACK, $turn, { end::NONE }, false, $k, $rows>($qubits, None, $($arg),*)
             }
-            (true, None) => {
-                pass::<T, P, BACK, true, false, $k, $rows>($qubits, $tangents, $beside, $($arg),*)
+            Some((true, true, after)) => {
+                pass::<T, P, BACK, $turn, { end::FACTOR }, false, $k, $rows>(
+                    $qubits, Some(after), $($arg),*
+                )
             }
-            (false, Some(_)) => {
-                pass::<T, P, BACK, false, true, $k, $rows>($qubits, $tangents, $beside, $($arg),*)
+            Some((true, false, after)) => {
+                pass::<T, P, BACK, $turn, { end::PHASES }, false, $k, $rows>(
+                    $qubits, Some(after), $($arg),*
+                )
             }
-            (false, None) => {
-                pass::<T, P, BACK, false, false, $k, $rows>($qubits, $tangents, $beside, $($arg),*)
+            Some((false, true, after)) => {
+                pass::<T, P, BACK, $turn, { end::FACTOR }, true, $k, $rows>(
+                    $qubits, Some(after), $($arg),*
+                )
+            }
+            Some((false, false, after)) => {
+                pass::<T, P, BACK, $turn, { end::PHASES }, true, $k, $rows>(
+                    $qubits, Some(after), $($arg),*
+                )
             }
         }
     };
@@ -170,105 +241,125 @@ macro_rules! pass {
 fn choose<T: Real, P: Pack<T>, const BACK: bool>(
     turns: Turns<'_, T>,
     group: Range<usize>,
-    beside: Beside<'_, T>,
-    reading: Reading<T>,
-    to: &mut [T],
-    rows: Range<usize>,
+    after: Option<Ends<'_, T>>,
+    from: *const T,
+    to: *mut T,
+    rows: [Range<usize>; 2],
 ) {
     let t = &turns.tangents[group.start << (P::LOG - 1)..];
     match turns.qubits[group] {
-        [] if rows.len() >= 1 << STILL => {
+        [] if rows[1].len() >= 1 << STILL => {
             // No turn at all, but several rows at a time.
-            let top = rows.len().ilog2() as usize;
-            let still = [top - 3, top - 2, top - 1];
-            let t = &[T::ZERO; STILL * MOST_LANES / 2];
-            pass!(3, 8, still, t, beside, reading, to, rows)
+            let qubits = still(rows[1].len().ilog2() as usize);
+            pass!(false, 3, 8, qubits, after, t, from, to, rows)
         }
-        [] => pass!(0, 1, [], t, beside, reading, to, rows),
-        [a] => pass!(1, 2, [a], t, beside, reading, to, rows),
-        [a, b] => pass!(2, 4, [a, b], t, beside, reading, to, rows),
-        [a, b, c] => pass!(3, 8, [a, b, c], t, beside, reading, to, rows),
+        [] => pass!(false, 0, 1, [], after, t, from, to, rows),
+        [a] => pass!(true, 1, 2, [a], after, t, from, to, rows),
+        [a, b] => pass!(true, 2, 4, [a, b], after, t, from, to, rows),
+        [a, b, c] => pass!(true, 3, 8, [a, b, c], after, t, from, to, rows),
         [a, b, c, d] if P::MANY_REGISTERS => {
-            pass!(4, 16, [a, b, c, d], t, beside, reading, to, rows)
+            pass!(true, 4, 16, [a, b, c, d], after, t, from, to, rows)
         }
         _ => unreachable!("more rotations than registers"),
     }
 }
 
-/// Some rows through rotations and what stands beside them. With `TABLE`, rows are read by a table; with
-/// `TURN`, there are phases.
+/// Some of all rows through rotations, if they `TURN`, and what comes after. With `TABLE` they go, or
+/// backward come from, where targets say.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn pass<
     T: Real,
     P: Pack<T>,
     const BACK: bool,
-    const TABLE: bool,
     const TURN: bool,
+    const END: usize,
+    const TABLE: bool,
     const K: usize,
     const ROWS: usize,
 >(
     qubits: [usize; K],
+    after: Option<Ends<'_, T>>,
     tangents: &[T],
-    beside: Beside<'_, T>,
-    reading: Reading<T>,
-    to: &mut [T],
-    range: Range<usize>,
+    from: *const T,
+    to: *mut T,
+    [range, all]: [Range<usize>; 2],
 ) {
     let half = 1 << (P::LOG - 1);
-    assert!(range.end << P::LOG <= to.len() && tangents.len() >= K * half);
+    assert!(range.end <= all.end && (!TURN || tangents.len() >= K * half));
     let rows = Rows::<K, ROWS>::of_qubits(qubits, P::LOG);
     let zero = P::splat(T::ZERO);
     let mut tan = [zero; K];
-    for k in 0..K {
-        // SAFETY: half a row for each qubit.
-        let t = unsafe { P::load_twice(tangents.as_ptr().add(k * half)) };
-        tan[k] = if BACK { zero.minus(t) } else { t };
+    if TURN {
+        for k in 0..K {
+            // SAFETY: half a row for each qubit.
+            let t = unsafe { P::load_twice(tangents.as_ptr().add(k * half)) };
+            tan[k] = if BACK { zero.minus(t) } else { t };
+        }
     }
-    let mut factor = None;
-    if let Some(half_row) = beside.factor {
-        assert!(half_row.len() == half);
+    let mut factor = zero;
+    if let Some(after) = after.filter(|_| END == end::FACTOR) {
+        assert!(after.factor.len() == half);
         // SAFETY: half a row.
-        factor = Some(unsafe { P::load_twice(half_row.as_ptr()) });
+        factor = unsafe { P::load_twice(after.factor.as_ptr()) };
     }
-    let (from, table) = places::<T, P>(beside.from, to);
-    let apart = apart::<T, P, TABLE, K, ROWS>(&rows, table);
-    let to = to.as_mut_ptr();
-    let tables = beside.phases.map_or(Tables::NONE, Phases::tables);
-    let high_rows = Rows::<K, ROWS>::of_qubits(tables.above(qubits), P::LOG);
+    // Unused where there is nothing after.
+    let mut target = after.map_or(std::ptr::null(), |after| after.targets);
+    if TABLE {
+        target = target.wrapping_add(range.start);
+    }
     let mut first = range.start << P::LOG;
-    for _ in 0..rows.n_sets(range.len() << P::LOG) >> P::LOG {
+    let n_sets = rows.n_sets(range.len() << P::LOG) >> P::LOG;
+    let first_set = range.start >> K;
+    for set in first_set..first_set + n_sets {
+        let place = |r: usize| {
+            let (four, within) = rows.steps(r);
+            (first, four, within)
+        };
         let mut x = [zero; ROWS];
-        // SAFETY, here and below: `n_sets` sees to it that all rows of all sets are inside the range, a
-        // table has as many places as there are rows, all of them rows, and the tables of phases and
+        // SAFETY, here and below: `n_sets` sees to it that all rows of all sets are inside the range,
+        // there are as many targets as rows, all of them starts of rows, and the tables of phases and
         // the sums of overlaps have an entry for each row.
-        let moved = if TABLE { unsafe { moved::<T, P>(table, first) } } else { first };
         each_row!(ROWS, |r| {
-            x[r] = unsafe { fetch::<T, P, TABLE, K, ROWS>(from, &rows, [first, moved], &apart, r) };
+            x[r] = unsafe {
+                if BACK && TABLE {
+                    P::load(from.add(*target.add(r) as usize))
+                } else {
+                    let (first, four, within) = place(r);
+                    P::load(from.add(first).add(four).add(within))
+                }
+            };
         });
-        if !BACK {
+        if TURN && !BACK {
             each_pair!(ROWS, |k, r, other| {
                 let (a, b) = (x[r], x[other]);
                 x[r] = b.times_from(tan[k], a);
                 x[other] = a.times_plus(tan[k], b);
             });
         }
-        if TURN {
-            let [low, high] = tables.split(first >> P::LOG).map(|row| row << P::LOG);
-            let [c, s] = unsafe { phase::<T, P>(tables.low.add(2 * low)) };
+        if END == end::FACTOR {
+            each_row!(ROWS, |r| {
+                x[r] = x[r].times(factor);
+            });
+        }
+        if let Some(after) = after.filter(|_| END == end::PHASES) {
+            let low = (set & ((1 << after.low_bits) - 1)) << P::LOG;
+            let high = set >> after.low_bits << K << P::LOG;
+            let [c, s] = unsafe { phase::<T, P>(after.low.add(2 * low)) };
             let mut total = zero;
             each_row!(ROWS, |r| {
                 let other = x[r].halves_exchanged();
-                let (four, within) = rows.steps(r);
                 unsafe {
-                    let place = first + four + within;
-                    let (four, within) = high_rows.steps(r);
-                    let at = high + four + within;
-                    let [u, v] = phase::<T, P>(tables.high.add(2 * at));
+                    let [u, v] = phase::<T, P>(after.high.add(2 * high).add(r << (P::LOG + 1)));
                     if BACK {
-                        let psi = P::load(reading.psi.add(place));
+                        let psi = if TABLE {
+                            P::load(after.psi.add(*target.add(r) as usize))
+                        } else {
+                            let (first, four, within) = place(r);
+                            P::load(after.psi.add(first).add(four).add(within))
+                        };
                         total = other.times_plus(psi, total);
-                        let sum = reading.by_high.add(at);
+                        let sum = after.by_high.add(high).add(r << P::LOG);
                         other.times_plus(psi, P::load(sum)).store(sum);
                         let turned = other.times_from(v, x[r].times(u));
                         x[r] = turned.halves_exchanged().times_from(s, turned.times(c));
@@ -280,28 +371,30 @@ fn pass<
             });
             if BACK {
                 unsafe {
-                    let sum = reading.by_low.add(low);
+                    let sum = after.by_low.add(low);
                     P::load(sum).plus(total).store(sum);
                 }
             }
         }
-        if BACK {
+        if TURN && BACK {
             each_pair!(ROWS, |k, r, other| {
                 let (a, b) = (x[r], x[other]);
                 x[r] = b.times_from(tan[k], a);
                 x[other] = a.times_plus(tan[k], b);
             });
         }
-        if let Some(factor) = factor {
-            each_row!(ROWS, |r| {
-                x[r] = x[r].times(factor);
-            });
-        }
         each_row!(ROWS, |r| {
-            let (four, within) = rows.steps(r);
-            unsafe { x[r].store(to.add(first).add(four).add(within)) };
+            unsafe {
+                if TABLE && !BACK {
+                    x[r].store(to.add(*target.add(r) as usize));
+                } else {
+                    let (first, four, within) = place(r);
+                    x[r].store(to.add(first).add(four).add(within));
+                }
+            }
         });
         first = rows.next(first, 1 << P::LOG);
+        target = target.wrapping_add(if TABLE { ROWS } else { 0 });
     }
 }
 
@@ -313,63 +406,4 @@ fn pass<
 unsafe fn phase<T, P: Pack<T>>(at: *const T) -> [P; 2] {
     // SAFETY: the caller's promise.
     unsafe { [P::load(at), P::load(at.add(1 << P::LOG))] }
-}
-
-/// Where rows are read, and the table that says from which places.
-#[inline(always)]
-pub fn places<T, P: Pack<T>>(from: Option<Source<'_, T>>, to: &[T]) -> (*const T, *const u32) {
-    let (from, table) = from.unwrap_or((to, None));
-    let n_rows = to.len() >> P::LOG;
-    assert!(from.len() == to.len() && table.is_none_or(|table| table.len() == n_rows));
-    (from.as_ptr(), table.unwrap_or(&[]).as_ptr())
-}
-
-/// Where a table, for as many rows as there are, moves a number of a row.
-///
-/// # Safety
-/// The table must have an entry for the row.
-#[inline(always)]
-pub unsafe fn moved<T, P: Pack<T>>(table: *const u32, at: usize) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { (*table.add(at >> P::LOG) as usize) << P::LOG }
-}
-
-/// Row `r` of the set that begins at `first`, which a table has `moved`.
-///
-/// # Safety
-/// The set must be inside, and where a table has moved it as well.
-#[inline(always)]
-pub unsafe fn fetch<T, P: Pack<T>, const TABLE: bool, const K: usize, const ROWS: usize>(
-    from: *const T,
-    rows: &Rows<K, ROWS>,
-    [first, moved]: [usize; 2],
-    apart: &[usize; ROWS],
-    r: usize,
-) -> P {
-    let (four, within) = rows.steps(r);
-    // SAFETY: the caller's promise.
-    unsafe {
-        if TABLE {
-            P::load(from.add(moved ^ apart[r]))
-        } else {
-            P::load(from.add(first).add(four).add(within))
-        }
-    }
-}
-
-/// How far apart the rows of a set are moved: the same for every set, as relabellings are linear.
-#[inline(always)]
-pub fn apart<T, P: Pack<T>, const TABLE: bool, const K: usize, const ROWS: usize>(
-    rows: &Rows<K, ROWS>,
-    table: *const u32,
-) -> [usize; ROWS] {
-    let mut apart = [0; ROWS];
-    if TABLE {
-        for r in 0..ROWS {
-            let (four, within) = rows.steps(r);
-            // SAFETY: rows of the first set.
-            apart[r] = unsafe { moved::<T, P>(table, four + within) ^ moved::<T, P>(table, 0) };
-        }
-    }
-    apart
 }
