@@ -15,7 +15,7 @@ use std::ops::Range;
 use super::array::Array;
 use super::simulate::Measured;
 use crate::circuit::{LinearMap, PhasePolynomial, Plan, Stage, Turn};
-use crate::simd::kernel;
+use crate::simd::{MOST_LANES, kernel};
 use crate::trigonometry::sin_cos;
 use phases::{Overlaps, Phases};
 use read::read;
@@ -204,14 +204,39 @@ impl Angles {
     /// Evaluates some turns, times a number.
     fn fill(&mut self, turns: &[&Turn], times: f64, params: &[&[f64]]) {
         self.values.clear();
-        for turn in turns {
-            self.values.extend(params.iter().map(|params| times * turn.at(params)));
+        match *params {
+            [a] => self.extend(turns, times, [a]),
+            [a, b] => self.extend(turns, times, [a, b]),
+            [a, b, c, d] => self.extend(turns, times, [a, b, c, d]),
+            _ => unreachable!("half as many states as lanes"),
         }
         self.sines.resize(self.values.len(), 0.0);
         self.cosines.resize(self.values.len(), 0.0);
         sin_cos(&self.values, &mut self.sines, &mut self.cosines);
         self.derivatives.clear();
         self.derivatives.resize(2 * self.values.len(), 0.0);
+    }
+
+    fn extend<const K: usize>(&mut self, turns: &[&Turn], times: f64, params: [&[f64]; K]) {
+        for turn in turns {
+            self.values.extend(turn.at_each(params).map(|angle| times * angle));
+        }
+    }
+
+    /// Adds the derivatives by some turns to gradients of `n_params`: sums of both parts' derivatives,
+    /// each times a number.
+    fn pull_back<const K: usize>(
+        &self,
+        turns: &[&Turn],
+        times: [f64; 2],
+        gradients: &mut [f64],
+        n_params: usize,
+    ) {
+        for (turn, row) in turns.iter().zip(self.derivatives.chunks_exact(2 * K)) {
+            let (lower, upper) = row.split_at(K);
+            let both = |k: usize| times[0] * lower[k] + times[1] * upper[k];
+            turn.pull_back_each::<K>(std::array::from_fn(both), gradients, n_params);
+        }
     }
 }
 
@@ -230,9 +255,9 @@ impl Abreast<'_> {
             for cosines in rotations.cosines[own.clone()].chunks_exact(half) {
                 bound.factor.iter_mut().zip(cosines).for_each(|(x, c)| *x *= c);
             }
-            if let (Some(polynomial), Some(tables)) = (layer.phases, &mut bound.phases) {
+            if let Some(tables) = &mut bound.phases {
                 let own = [&phases.sines, &phases.cosines].map(|x| &x[of_phases.clone()]);
-                tables.fill(polynomial, own, &bound.factor);
+                tables.fill(own, &bound.factor);
             }
             let (before, after) = states.split_at_mut(i + 1);
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own] };
@@ -242,16 +267,17 @@ impl Abreast<'_> {
 
     /// Writes the product that the first rotations make of the starting outcome.
     fn start(&self, [sines, cosines]: [&[f64]; 2], half: usize, out: &mut [f64]) {
-        let (ones, zeros) = (vec![1.0; half], vec![0.0; half]);
-        out[..half].fill(1.0);
-        out[half..2 * half].fill(0.0);
+        let (ones, zeros) = (&[1.0; MOST_LANES / 2][..half], &[0.0; MOST_LANES / 2][..half]);
+        out[..half].copy_from_slice(ones);
+        out[half..2 * half].copy_from_slice(zeros);
         for q in 0..self.plan.n_qubits() {
             let own = self.product.binary_search(&q).map(|i| i * half..(i + 1) * half);
             let [sines, cosines] =
-                own.map_or([&zeros[..], &ones], |own| [&sines[own.clone()], &cosines[own]]);
-            let minus: Vec<f64> = sines.iter().map(|s| -s).collect();
+                own.map_or([zeros, ones], |own| [&sines[own.clone()], &cosines[own]]);
+            let mut minus = [0.0; MOST_LANES / 2];
+            minus.iter_mut().zip(sines).for_each(|(x, s)| *x = -s);
             let is_one = self.plan.start() >> q & 1 == 1;
-            let pair = if is_one { [&minus[..], cosines] } else { [cosines, sines] };
+            let pair = if is_one { [&minus[..half], cosines] } else { [cosines, sines] };
             multiply_out(&mut out[..(4 * half) << q], pair);
         }
     }
@@ -269,9 +295,9 @@ impl Abreast<'_> {
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own.clone()] };
             unapply(turns, layer.after(bound), &states[i + 1], &mut overlaps, lambda, spare);
             std::mem::swap(lambda, spare);
-            if let Some((polynomial, tables)) = layer.phases.zip(bound.phases.as_ref()) {
+            if let Some(tables) = &bound.phases {
                 let sums = &mut phases.derivatives[2 * of_phases.start..2 * of_phases.end];
-                overlaps.read(tables, polynomial, sums);
+                overlaps.read(tables, sums);
             }
             bound.overlaps = overlaps;
             let sums = &mut rotations.derivatives[2 * own.start..2 * own.end];
@@ -281,13 +307,13 @@ impl Abreast<'_> {
         read(&self.product, &states[0], lambda, of_product);
 
         let signs = [[1.0, 1.0], [2.0, -2.0]];
-        for ((turns, angles), [a, b]) in self.turns.iter().zip([rotations, phases]).zip(signs) {
-            for (turn, row) in turns.iter().zip(angles.derivatives.chunks_exact(2 * half)) {
-                let (lower, upper) = row.split_at(half);
-                let gradients = gradients.chunks_exact_mut(self.plan.n_params());
-                for ((x, y), gradient) in lower.iter().zip(upper).zip(gradients) {
-                    turn.pull_back(a * x + b * y, gradient);
-                }
+        let n_params = self.plan.n_params();
+        for ((turns, angles), signs) in self.turns.iter().zip([rotations, phases]).zip(signs) {
+            match half {
+                1 => angles.pull_back::<1>(turns, signs, gradients, n_params),
+                2 => angles.pull_back::<2>(turns, signs, gradients, n_params),
+                4 => angles.pull_back::<4>(turns, signs, gradients, n_params),
+                _ => unreachable!("half as many states as lanes"),
             }
         }
     }

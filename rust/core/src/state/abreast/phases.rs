@@ -12,63 +12,64 @@ use crate::state::real::Real;
 
 /// A phase polynomial at given parameters, times a factor.
 pub struct Phases<T> {
-    low_bits: usize,
-    /// The qubits of a high entry's number.
-    above: Vec<usize>,
-    low: Vec<T>,
-    high: Vec<T>,
+    low: Table<T>,
+    high: Table<T>,
+    /// The bits of each pair in the number of a high entry.
+    pairs: Vec<usize>,
+    n_linear: usize,
+}
+
+/// A table, and which of the polynomial's angles each bit of an entry's number has, if any.
+struct Table<T> {
+    angles: Vec<Option<usize>>,
+    rows: Vec<T>,
 }
 
 impl<T: Real> Phases<T> {
     /// Room for a polynomial's phases in a pass over rows of `held` qubits.
     pub fn new(n_qubits: usize, held: &[usize], polynomial: &PhasePolynomial, half: usize) -> Self {
-        let is_linear = polynomial.pairs.is_empty();
+        let PhasePolynomial { linear, pairs, .. } = polynomial;
         let lowest = held.first().copied().unwrap_or(0);
-        let low_bits = if is_linear { n_qubits.div_ceil(2).min(lowest) } else { 0 };
+        let low_bits = if pairs.is_empty() { n_qubits.div_ceil(2).min(lowest) } else { 0 };
         let others = (low_bits..n_qubits).filter(|q| !held.contains(q));
         let above: Vec<usize> = held.iter().copied().chain(others).collect();
-        let table = |bits| vec![T::ONE; (4 * half) << bits];
-        Self { low_bits, low: table(low_bits), high: table(above.len()), above }
+        let angle = |q: usize| linear.binary_search_by_key(&q, |x| x.0).ok();
+        let table = |qubits: &mut dyn Iterator<Item = usize>| {
+            let angles: Vec<_> = qubits.map(angle).collect();
+            Table { rows: vec![T::ONE; (4 * half) << angles.len()], angles }
+        };
+        let bit = |q| 1 << above.iter().position(|x| *x == q).expect("all qubits are high");
+        Self {
+            low: table(&mut (0..low_bits)),
+            high: table(&mut above.iter().copied()),
+            pairs: pairs.iter().map(|((q, r), _)| bit(*q) | bit(*r)).collect(),
+            n_linear: linear.len(),
+        }
     }
 
     /// Evaluates the polynomial, from half a row of sines and of cosines for each angle, and half a row
     /// of factors.
-    pub fn fill(
-        &mut self,
-        polynomial: &PhasePolynomial,
-        [sines, cosines]: [&[T]; 2],
-        factor: &[T],
-    ) {
+    pub fn fill(&mut self, [sines, cosines]: [&[T]; 2], factor: &[T]) {
         let half = factor.len();
-        let (none, all) = ([T::ZERO; MOST_LANES / 2], [T::ONE; MOST_LANES / 2]);
+        let (none, one) = (&[T::ZERO; MOST_LANES / 2][..half], &[T::ONE; MOST_LANES / 2][..half]);
         let of = |i: usize| [cosines, sines].map(|x| &x[i * half..(i + 1) * half]);
-        let below: Vec<usize> = (0..self.low_bits).collect();
-        let tables = [(&mut self.low, &below, factor), (&mut self.high, &self.above, &all[..half])];
-        for (table, qubits, first) in tables {
-            table[..half].copy_from_slice(first);
-            table[half..2 * half].copy_from_slice(first);
-            table[2 * half..4 * half].fill(T::ZERO);
-            for (k, q) in qubits.iter().enumerate() {
-                let own = polynomial.linear.binary_search_by_key(q, |x| x.0);
-                grow(&mut table[..(8 * half) << k], own.map_or([&all[..half], &none[..half]], of));
+        for (Table { angles, rows }, first) in [(&mut self.low, factor), (&mut self.high, one)] {
+            rows[..half].copy_from_slice(first);
+            rows[half..2 * half].copy_from_slice(first);
+            rows[2 * half..4 * half].fill(T::ZERO);
+            for (k, angle) in angles.iter().enumerate() {
+                grow(&mut rows[..(8 * half) << k], angle.map_or([one, none], of));
             }
         }
-        for (i, ((q, r), _)) in (polynomial.linear.len()..).zip(&polynomial.pairs) {
-            let mask = mask(&self.above, *q, *r);
-            turn_where(&mut self.high, mask, of(i));
+        for (i, mask) in (self.n_linear..).zip(&self.pairs) {
+            turn_where(&mut self.high.rows, *mask, of(i));
         }
     }
 
     /// How many bits are low, and where the tables are: of low bits and of high ones.
     pub fn tables(&self) -> (usize, [*const T; 2]) {
-        (self.low_bits, [self.low.as_ptr(), self.high.as_ptr()])
+        (self.low.angles.len(), [self.low.rows.as_ptr(), self.high.rows.as_ptr()])
     }
-}
-
-/// The bits of two qubits in the number of an entry.
-fn mask(above: &[usize], q: usize, r: usize) -> usize {
-    let bit = |q| 1 << above.iter().position(|x| *x == q).expect("all qubits are high");
-    bit(q) | bit(r)
 }
 
 /// Sums of a cotangent's halves, exchanged, times the state's, over rows that agree in their low bits,
@@ -81,7 +82,7 @@ pub struct Overlaps<T> {
 
 impl<T: Real> Overlaps<T> {
     pub fn new(phases: &Phases<T>) -> Self {
-        let zeros = |table: &[T]| vec![T::ZERO; table.len() / 2];
+        let zeros = |table: &Table<T>| vec![T::ZERO; table.rows.len() / 2];
         Self { by_low: zeros(&phases.low), by_high: zeros(&phases.high) }
     }
 
@@ -97,19 +98,18 @@ impl<T: Real> Overlaps<T> {
     }
 
     /// Writes a row of sums for each angle. Nothing is left of the overlaps.
-    pub fn read(&mut self, phases: &Phases<T>, polynomial: &PhasePolynomial, sums: &mut [T]) {
-        let lanes = self.by_low.len() >> phases.low_bits;
-        let (linear, pairs) = sums.split_at_mut(polynomial.linear.len() * lanes);
-        for (((q, r), _), row) in polynomial.pairs.iter().zip(pairs.chunks_exact_mut(lanes)) {
-            sum_where(&self.by_high, mask(&phases.above, *q, *r), row);
+    pub fn read(&mut self, phases: &Phases<T>, sums: &mut [T]) {
+        let Phases { low, high, pairs, n_linear } = phases;
+        let lanes = self.by_low.len() >> low.angles.len();
+        for (mask, row) in pairs.iter().zip(sums[n_linear * lanes..].chunks_exact_mut(lanes)) {
+            sum_where(&self.by_high, *mask, row);
         }
-        let below: Vec<usize> = (0..phases.low_bits).collect();
-        let mut nowhere = vec![T::ZERO; lanes];
-        for (rows, qubits) in [(&mut self.by_low, &below), (&mut self.by_high, &phases.above)] {
-            for (k, q) in qubits.iter().enumerate().rev() {
-                let row = match polynomial.linear.binary_search_by_key(q, |x| x.0) {
-                    Ok(i) => &mut linear[i * lanes..(i + 1) * lanes],
-                    Err(_) => &mut nowhere[..],
+        for (table, rows) in [(low, &mut self.by_low), (high, &mut self.by_high)] {
+            for (k, angle) in table.angles.iter().enumerate().rev() {
+                let mut nowhere = [T::ZERO; MOST_LANES];
+                let row = match angle {
+                    Some(i) => &mut sums[i * lanes..(i + 1) * lanes],
+                    None => &mut nowhere[..lanes],
                 };
                 fold(&mut rows[..(2 * lanes) << k], row);
             }
