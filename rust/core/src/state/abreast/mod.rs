@@ -25,7 +25,7 @@ use vectors::{divide, multiply_out, scale, square};
 
 /// Up to so many qubits states are run side by side: larger ones gain less, and one that is run alone
 /// takes as long as all.
-const MOST_QUBITS: usize = 12;
+const MOST_QUBITS: usize = 11;
 /// Up to so many even those that are mostly run on two sides.
 const MOST_CUT: usize = 10;
 
