@@ -153,7 +153,7 @@ kernel! {
 
 kernel! {
     /// out = values * factor.
-    fn scale<T>(out: &mut [T], values: &[T], factor: T) {
+    pub fn scale<T>(out: &mut [T], values: &[T], factor: T) {
         for (x, v) in out.iter_mut().zip(values) {
             *x = *v * factor;
         }

@@ -14,6 +14,7 @@ use std::ops::{DerefMut, Range};
 
 use super::adjoint::Start;
 use super::array::Array;
+use super::product::scale;
 use super::real::Real;
 use super::simulate::{Evolution, Program};
 use super::tiles::Layout;
@@ -125,9 +126,9 @@ impl<T: Real> Operands<T> {
         let [mut x, mut y] = [array(0, pieces.total), array(1, of_complex)];
         let [mut sum, mut difference] = [array(2, of_complex), array(3, of_complex)];
         for [from, to] in pieces.ranges() {
-            scale(&re[from.clone()], factor, &mut x[to.clone()]);
+            scale(&mut x[to.clone()], &re[from.clone()], factor);
             if !im.is_empty() {
-                scale(&im[from], factor, &mut y[to.clone()]);
+                scale(&mut y[to.clone()], &im[from], factor);
                 combine(&x[to.clone()], &y[to.clone()], &mut sum[to.clone()], &mut difference[to]);
             }
         }
@@ -243,7 +244,7 @@ impl<T: Real> Halves<'_, T> {
             let factor = [T::ONE, self.factor][side];
             for (part, found) in room.lambda.parts().zip(&found.0[side]) {
                 for [from, to] in self.all.pieces[side].ranges() {
-                    scale(&found[to], factor, &mut part[from]);
+                    scale(&mut part[from], &found[to], factor);
                 }
             }
             let mut slopes = vec![0.0; gradient.len()];
@@ -316,13 +317,6 @@ impl Pieces {
 
     fn ranges(&self) -> impl Iterator<Item = [Range<usize>; 2]> + '_ {
         self.starts.iter().map(|starts| starts.map(|start| start..start + self.len))
-    }
-}
-
-kernel! {
-    /// out = values * factor.
-    fn scale<T>(values: &[T], factor: T, out: &mut [T]) {
-        out.iter_mut().zip(values).for_each(|(out, x)| *out = factor * *x);
     }
 }
 
