@@ -53,27 +53,50 @@ pub unsafe trait Pack<T>: Copy {
     fn partner<const BIT: usize>(self) -> Self;
     /// The halves of the lanes exchanged.
     fn halves_exchanged(self) -> Self;
-    /// Whether there is an instruction for [`Pack::mix`].
+    /// Whether there are instructions for [`Pack::mix`] and [`Pack::arrange`].
     const MIXES: bool = false;
-    /// Lanes of self and of `a`, numbered on from those of self, in the order that `mix` gives.
-    fn mix(self, _a: Self, _mix: &Mix) -> Self {
+    /// A [`Mix`] in registers.
+    type Order: Copy;
+    /// Loads one.
+    fn order(_mix: &Mix) -> Self::Order {
+        unreachable!("only asked for where MIXES says so")
+    }
+    /// Lanes of self and of `a`, numbered on from those of self, in an order.
+    fn mix(self, _a: Self, _order: Self::Order) -> Self {
+        unreachable!("only asked for where MIXES says so")
+    }
+    /// Lanes of self in an order.
+    fn arrange(self, _order: Self::Order) -> Self {
         unreachable!("only asked for where MIXES says so")
     }
 }
 
-/// An order of lanes, in the form that the processor takes: a number of 4 bytes for each lane of 4
-/// bytes, of 8 for each of 8.
+/// An order of lanes of one or two vectors, in the forms that processors take.
 #[derive(Debug, Clone, PartialEq)]
 #[repr(align(64))]
-pub struct Mix([u32; MOST_LANES]);
+pub struct Mix {
+    /// For vectors of 64 bytes: each lane's number, as many bytes as the lane.
+    numbers: [u32; MOST_LANES],
+    /// For vectors of 32 bytes: the numbers of all words of 4 bytes.
+    words: [u32; MOST_LANES / 2],
+}
 
 impl Mix {
     /// For `1 << log` lanes.
     pub fn new(log: usize, source: impl Fn(usize) -> u32) -> Self {
-        let words = MOST_LANES >> log;
+        // Words of a lane in either form; none where so many lanes are no vector.
+        let [of_number, of_word] = [MOST_LANES >> log, (MOST_LANES / 2) >> log];
         // Little-endian: the higher words of a lane's number are zero.
-        let word = |i: usize| if i.is_multiple_of(words) { source(i / words) } else { 0 };
-        Self(std::array::from_fn(word))
+        let number = |i: usize| match of_number {
+            0 => 0,
+            words if i.is_multiple_of(words) => source(i / words),
+            _ => 0,
+        };
+        let word = |i: usize| match of_word {
+            0 => 0,
+            words => source(i / words) * words as u32 + (i % words) as u32,
+        };
+        Self { numbers: std::array::from_fn(number), words: std::array::from_fn(word) }
     }
 }
 
@@ -83,6 +106,7 @@ macro_rules! plain {
         unsafe impl Pack<$type> for [$type; 1 << $log] {
             const LOG: usize = $log;
             const MANY_REGISTERS: bool = cfg!(target_arch = "aarch64");
+            type Order = ();
             #[inline(always)]
             unsafe fn load(from: *const $type) -> Self {
                 // SAFETY: readable by the caller's promise.
@@ -179,11 +203,39 @@ mod x86 {
         unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half), half) }
     }
 
+    #[inline(always)]
+    unsafe fn numbers(mix: &Mix) -> __m512i {
+        // SAFETY: as above; a mix is aligned as a register.
+        unsafe { _mm512_load_si512(mix.numbers.as_ptr().cast()) }
+    }
+
+    /// The words' numbers; the fourth bit, which says which vector a word is from, is a sign as well.
+    type Words = (__m256i, __m256);
+
+    #[inline(always)]
+    unsafe fn words(mix: &Mix) -> Words {
+        // SAFETY: as above.
+        unsafe {
+            let words = _mm256_load_si256(mix.words.as_ptr().cast());
+            (words, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(words)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn mix_words(x: __m256, a: __m256, (words, from_a): Words) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let (x, a) = (_mm256_permutevar8x32_ps(x, words), _mm256_permutevar8x32_ps(a, words));
+            _mm256_blendv_ps(x, a, from_a)
+        }
+    }
+
     macro_rules! pack {
         ($type:ty, $pack:ty, $log:literal, $many:literal, $load:ident $store:ident $splat:ident
          $load_half:ident $twice:ident $lower:ident $store_half:ident
-         $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident $($mix:ident)?,
-         |$x:ident| $($bit:literal => $partner:expr),*; |$y:ident| $pairs:expr) => {
+         $add:ident $sub:ident $min:ident $mul:ident $fmadd:ident $fnmadd:ident,
+         |$x:ident| $($bit:literal => $partner:expr),*; |$y:ident| $pairs:expr;
+         $load_order:ident -> $order:ty, |$o:ident| $mix:expr, $arrange:expr) => {
             // SAFETY: these are the instructions of the level that this type stands for.
             unsafe impl Pack<$type> for $pack {
                 const LOG: usize = $log;
@@ -266,14 +318,25 @@ mod x86 {
                         _ => unreachable!("no lane has such a bit"),
                     }
                 }
-                $(
-                    const MIXES: bool = true;
-                    #[inline(always)]
-                    fn mix(self, a: Self, mix: &Mix) -> Self {
-                        // SAFETY: as above; a mix is as long and as aligned as a register.
-                        unsafe { $mix(self, _mm512_load_si512((&raw const *mix).cast()), a) }
-                    }
-                )?
+                const MIXES: bool = true;
+                type Order = $order;
+                #[inline(always)]
+                fn order(mix: &Mix) -> Self::Order {
+                    // SAFETY: as above.
+                    unsafe { $load_order(mix) }
+                }
+                #[inline(always)]
+                fn mix(self, $y: Self, $o: Self::Order) -> Self {
+                    let $x = self;
+                    // SAFETY: as above.
+                    unsafe { $mix }
+                }
+                #[inline(always)]
+                fn arrange(self, $o: Self::Order) -> Self {
+                    let $x = self;
+                    // SAFETY: as above.
+                    unsafe { $arrange }
+                }
             }
         };
     }
@@ -281,7 +344,7 @@ mod x86 {
     pack!(f64, __m512d, 3, true, _mm512_loadu_pd _mm512_storeu_pd _mm512_set1_pd
     _mm256_loadu_pd _mm512_broadcast_f64x4 _mm512_castpd512_pd256 _mm256_storeu_pd
     _mm512_add_pd _mm512_sub_pd _mm512_min_pd _mm512_mul_pd
-    _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_permutex2var_pd, |x|
+    _mm512_fmadd_pd _mm512_fnmadd_pd, |x|
     0 => _mm512_permute_pd::<0x55>(x),
     1 => _mm512_permutex_pd::<0x4e>(x),
     2 => _mm512_shuffle_f64x2::<0x4e>(x, x);
@@ -289,11 +352,12 @@ mod x86 {
         let first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         [_mm512_permutex2var_pd(x, first, y), _mm512_permutex2var_pd(x, second, y)]
-    });
+    };
+    numbers -> __m512i, |order| _mm512_permutex2var_pd(x, order, y), _mm512_permutexvar_pd(order, x));
     pack!(f32, __m512, 4, true, _mm512_loadu_ps _mm512_storeu_ps _mm512_set1_ps
     _mm256_loadu_ps _mm512_broadcast_f32x8 _mm512_castps512_ps256 _mm256_storeu_ps
     _mm512_add_ps _mm512_sub_ps _mm512_min_ps _mm512_mul_ps
-    _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_permutex2var_ps, |x|
+    _mm512_fmadd_ps _mm512_fnmadd_ps, |x|
     0 => _mm512_permute_ps::<0xb1>(x),
     1 => _mm512_permute_ps::<0x4e>(x),
     2 => _mm512_shuffle_f32x4::<0xb1>(x, x),
@@ -304,7 +368,8 @@ mod x86 {
         let second =
             _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         [_mm512_permutex2var_ps(x, first, y), _mm512_permutex2var_ps(x, second, y)]
-    });
+    };
+    numbers -> __m512i, |order| _mm512_permutex2var_ps(x, order, y), _mm512_permutexvar_ps(order, x));
     pack!(f64, __m256d, 2, false, _mm256_loadu_pd _mm256_storeu_pd _mm256_set1_pd
     _mm_loadu_pd twice_pd _mm256_castpd256_pd128 _mm_storeu_pd
     _mm256_add_pd _mm256_sub_pd _mm256_min_pd _mm256_mul_pd
@@ -314,7 +379,10 @@ mod x86 {
     |y| {
         let (even, odd) = (_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
         [_mm256_permute2f128_pd::<0x20>(even, odd), _mm256_permute2f128_pd::<0x31>(even, odd)]
-    });
+    };
+    words -> Words, |order|
+    _mm256_castps_pd(mix_words(_mm256_castpd_ps(x), _mm256_castpd_ps(y), order)),
+    _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x), order.0)));
     pack!(f32, __m256, 3, false, _mm256_loadu_ps _mm256_storeu_ps _mm256_set1_ps
     _mm_loadu_ps twice_ps _mm256_castps256_ps128 _mm_storeu_ps
     _mm256_add_ps _mm256_sub_ps _mm256_min_ps _mm256_mul_ps
@@ -325,7 +393,8 @@ mod x86 {
     |y| {
         let (low, high) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
         [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
-    });
+    };
+    words -> Words, |order| mix_words(x, y, order), _mm256_permutevar8x32_ps(x, order.0));
 }
 
 /// A number type's vectors at each level.

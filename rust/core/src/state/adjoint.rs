@@ -147,7 +147,7 @@ impl<T: Real> Back<'_, T> {
                 }
                 if let Start::State { cotangent, shift, .. } = start {
                     if let Some(gather) = self.values {
-                        gather.run(cotangent, std::iter::once(&mut values[..]), number, false);
+                        gather.run(cotangent, values, number);
                     } else {
                         self.layout.load(number, |range| &cotangent[range], values);
                     }

@@ -1,5 +1,7 @@
 //! Relabelling outcomes: CX, SWAP and X as one gather over a tile.
 
+use std::collections::BTreeMap;
+
 use super::real::Real;
 use crate::circuit::LinearMap;
 use crate::simd::{MOST_LANES, Mix, Pack, kernel, stream};
@@ -12,8 +14,8 @@ pub struct Gather {
     mask: u32,
     /// The source of each outcome of the first tile, without the offset.
     low: Vec<u32>,
-    /// For vectors of 8 and of 16 lanes.
-    mixing: [Option<Mixing>; 2],
+    /// For vectors of 4, 8 and 16 lanes.
+    mixing: [Option<Mixing>; 3],
 }
 
 impl Gather {
@@ -37,7 +39,7 @@ impl Gather {
             low.extend_from_within(..);
             low[1 << q..].iter_mut().for_each(|z| *z ^= column);
         }
-        let mixing = [3, 4].map(|log| Mixing::new(&low, log));
+        let mixing = [2, 3, 4].map(|log| Mixing::new(&low, log));
         Self { source, mask, low, mixing }
     }
 
@@ -46,20 +48,27 @@ impl Gather {
         self.low.len()
     }
 
-    /// The gather by whole vectors of tile number `tile`, if the map moves lanes together and the
-    /// processor has an instruction for it.
+    /// The gather by whole vectors of tile number `tile`, to be done together with other work, if the
+    /// map moves lanes together and there are registers enough.
     #[inline(always)]
     pub fn by_vectors<T, P: Pack<T>>(&self, tile: usize) -> Option<ByVectors<'_>> {
-        if !P::MIXES {
-            return None;
-        }
-        let mixing = self.mixing[P::LOG - 3].as_ref()?;
+        let mixing = self.mixing::<T, P>().filter(|_| P::MANY_REGISTERS)?;
         Some(ByVectors { mixing, offset: self.offset(tile) })
     }
 
-    /// Writes tile number `tile` of what `from` becomes to rows that make up a tile, past the caches if
-    /// it `is_streamed`.
-    pub fn run<'a, T: Real>(
+    #[inline(always)]
+    fn mixing<T, P: Pack<T>>(&self) -> Option<&Mixing> {
+        if P::MIXES { self.mixing[P::LOG - 2].as_ref() } else { None }
+    }
+
+    /// Writes tile number `tile` of what `from` becomes.
+    pub fn run<T: Real>(&self, from: &[T], to: &mut [T], tile: usize) {
+        assert!(from.len() > self.mask as usize && to.len() == self.low.len());
+        run(self, from, to, self.offset(tile));
+    }
+
+    /// The same to rows that make up a tile, past the caches if it `is_streamed`.
+    pub fn run_by_rows<'a, T: Real>(
         &self,
         from: &[T],
         mut rows: impl Iterator<Item = &'a mut [T]>,
@@ -67,7 +76,7 @@ impl Gather {
         is_streamed: bool,
     ) {
         assert!(from.len() > self.mask as usize);
-        run(self, from, &mut rows, tile, is_streamed);
+        run_by_rows(self, from, &mut rows, tile, is_streamed);
     }
 
     fn offset(&self, tile: usize) -> u32 {
@@ -76,7 +85,24 @@ impl Gather {
 }
 
 kernel! {
-    fn run<T as P>(
+    fn run<T as P>(gather: &Gather, from: &[T], to: &mut [T], offset: u32) {
+        if let Some(mixing) = gather.mixing::<T, P>().filter(|mixing| !mixing.units.is_empty()) {
+            return mixing.run::<T, P>(from, to, offset);
+        }
+        one_by_one(&gather.low, from, to, offset);
+    }
+}
+
+#[inline(always)]
+fn one_by_one<T: Copy>(low: &[u32], from: &[T], to: &mut [T], offset: u32) {
+    for (to, low) in to.iter_mut().zip(low) {
+        // SAFETY: `low` and `offset` are under the gather's mask, and `from` is longer.
+        *to = unsafe { *from.get_unchecked((low ^ offset) as usize) };
+    }
+}
+
+kernel! {
+    fn run_by_rows<T as P>(
         gather: &Gather,
         from: &[T],
         rows: &mut dyn Iterator<Item = &mut [T]>,
@@ -106,12 +132,7 @@ kernel! {
                         }
                     }
                 }
-                _ => {
-                    for (amplitude, low) in row.iter_mut().zip(low) {
-                        // SAFETY: `low` and `offset` are under the mask, and `from` is longer.
-                        *amplitude = unsafe { *from.get_unchecked((low ^ offset) as usize) };
-                    }
-                }
+                _ => one_by_one(low, from, row, offset),
             }
         }
     }
@@ -127,6 +148,13 @@ struct Mixing {
     apart: usize,
     /// The order of their lanes, for each lane that the first one may come from.
     mixes: Vec<Mix>,
+    /// What separates a vector from the other one that is filled from the same two; 0 if it is alone.
+    partner: usize,
+    /// The order of the partner's lanes.
+    of_partner: Vec<Mix>,
+    /// Vectors, one of two partners, by the lane that their first one comes from: that lane, and where
+    /// the vector of it and their own are. Empty if partners are not in the same tile.
+    units: Vec<(u32, Vec<[u32; 2]>)>,
 }
 
 impl Mixing {
@@ -135,14 +163,59 @@ impl Mixing {
         let first = low.get(..lanes)?;
         let vector = |source: u32| (source >> log) as usize;
         let apart = first.iter().map(|s| vector(*s)).find(|v| *v != 0).unwrap_or(0);
-        let two = first.iter().all(|s| vector(*s) == 0 || vector(*s) == apart);
-        let within = |s: u32| s % lanes as u32 + if vector(s) == 0 { 0 } else { lanes as u32 };
-        let mix = |swap| Mix::new(log, |lane| within(first[lane]) ^ swap);
-        two.then(|| Self {
-            starts: low.iter().step_by(lanes).copied().collect(),
+        if !first.iter().all(|s| vector(*s) == 0 || vector(*s) == apart) {
+            return None;
+        }
+        let mixes = |moved: u32| {
+            let within = |s: u32| s % lanes as u32 + if vector(s) == 0 { 0 } else { lanes as u32 };
+            let mix = |swap| Mix::new(log, |lane| within(first[lane] ^ moved) ^ swap);
+            (0..lanes as u32).map(mix).collect()
+        };
+        let starts: Vec<u32> = low.iter().step_by(lanes).copied().collect();
+        let is_partner = |i: &usize| apart != 0 && [0, apart].contains(&vector(starts[*i]));
+        let partner = (1..starts.len()).find(is_partner);
+        let is_alone = apart == 0;
+        let ones = (0..starts.len()).filter(|i| i ^ partner.unwrap_or(0) >= *i);
+        let ones = ones.filter(|_| is_alone || partner.is_some());
+        let mut units: BTreeMap<u32, Vec<[u32; 2]>> = BTreeMap::new();
+        for i in ones {
+            let lane = starts[i] % lanes as u32;
+            units.entry(lane).or_default().push([starts[i] - lane, (i << log) as u32]);
+        }
+        Some(Self {
             apart,
-            mixes: (0..lanes as u32).map(mix).collect(),
+            mixes: mixes(0),
+            of_partner: mixes(partner.map_or(0, |i| starts[i])),
+            partner: partner.unwrap_or(0) << log,
+            starts,
+            units: units.into_iter().collect(),
         })
+    }
+
+    /// Writes a tile.
+    #[inline(always)]
+    fn run<T: Real, P: Pack<T>>(&self, from: &[T], to: &mut [T], offset: u32) {
+        let lane = offset & ((1 << P::LOG) - 1);
+        let (offset, apart) = (offset - lane, self.apart << P::LOG);
+        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+        for (first, units) in &self.units {
+            let swap = (first ^ lane) as usize;
+            let (own, of_partner) = (P::order(&self.mixes[swap]), P::order(&self.of_partner[swap]));
+            for [start, place] in units {
+                let (start, place) = ((start ^ offset) as usize, *place as usize);
+                // SAFETY: sources and places are a tile's, and vectors start there.
+                unsafe {
+                    let a = P::load(from.add(start));
+                    if apart == 0 {
+                        a.arrange(own).store(to.add(place));
+                        continue;
+                    }
+                    let b = P::load(from.add(start ^ apart));
+                    a.mix(b, own).store(to.add(place));
+                    a.mix(b, of_partner).store(to.add(place ^ self.partner));
+                }
+            }
+        }
     }
 }
 
@@ -168,7 +241,64 @@ impl ByVectors<'_> {
             let first = start >> P::LOG;
             let a = P::load(from.add(first << P::LOG));
             let b = P::load(from.add((first ^ self.mixing.apart) << P::LOG));
-            a.mix(b, mix)
+            a.mix(b, P::order(mix))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few controlled NOTs, most of them on the lowest bits, and a NOT.
+    fn some_map(n_bits: usize, seed: usize) -> LinearMap {
+        let mut map = LinearMap::identity(n_bits);
+        let mut state = seed as u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for i in 0..seed % 7 {
+            let below = if i % 3 == 0 { n_bits } else { n_bits.min(5) };
+            let control = draw(below);
+            map.add(control, (control + 1 + draw(n_bits - 1)) % n_bits);
+        }
+        if seed.is_multiple_of(3) {
+            map.flip(draw(n_bits));
+        }
+        map
+    }
+
+    fn check<T: Real>(gather: &Gather, map: &LinearMap, n_tiles: usize, is_inside: bool) {
+        let len = gather.tile_len();
+        let from: Vec<T> = (0..=gather.mask).map(|z| T::from_f64(f64::from(z))).collect();
+        for tile in 0..n_tiles {
+            let source = |z: usize| {
+                let source = map.apply((tile * len + z) as u64) as usize;
+                T::from_f64((if is_inside { source % len } else { source }) as f64)
+            };
+            let expected: Vec<T> = (0..len).map(source).collect();
+            let mut found = vec![T::ZERO; len];
+            gather.run(&from, &mut found, tile);
+            assert!(found == expected, "{map:?}, tile {tile}");
+            found.fill(T::ZERO);
+            let rows = found.chunks_mut(len.min(16));
+            gather.run_by_rows(&from, rows, tile, false);
+            assert!(found == expected, "{map:?}, tile {tile} by rows");
+        }
+    }
+
+    #[test]
+    fn everything_comes_from_where_the_map_says() {
+        for seed in 0..400 {
+            let n_bits = 2 + seed / 7 % 8;
+            let map = some_map(n_bits, seed);
+            let inside = Gather::inside(map.clone(), n_bits);
+            check::<f64>(&inside, &map, 1, true);
+            check::<f32>(&inside, &map, 1, true);
+            let across = Gather::across(map.clone(), n_bits - n_bits / 3);
+            check::<f64>(&across, &map, 1 << (n_bits / 3), false);
+            check::<f32>(&across, &map, 1 << (n_bits / 3), false);
         }
     }
 }

@@ -105,7 +105,7 @@ impl Layout {
         // SAFETY: tiles of one layout hold different amplitudes; the rest is the caller's promise.
         let rows = starts.map(|start| unsafe { to.piece(start..start + width) });
         if let Some(gather) = gather {
-            gather.run(from, rows, tile, is_streamed);
+            gather.run_by_rows(from, rows, tile, is_streamed);
         } else {
             let put = if is_streamed { stream } else { <[T]>::copy_from_slice };
             from.chunks_exact(width).zip(rows).for_each(|(row, to)| put(to, row));

@@ -111,7 +111,7 @@ impl<T: Real> Vector<T> {
         for (number, start) in (0..factors.len()).step_by(len).enumerate() {
             let range = start..start + len;
             let factors = if let Some(gather) = gather {
-                gather.run(factors, std::iter::once(&mut room[..len]), number, false);
+                gather.run(factors, &mut room[..len], number);
                 &room[..len]
             } else {
                 factors
@@ -175,9 +175,9 @@ impl<T: Real> Vector<T> {
             for i in range.start / len..range.end / len {
                 let number = readout.order.apply(i as u64) as usize;
                 let [re, im] = room.each_mut().map(|part| &mut part[..len]);
-                gather.run(&self.re, std::iter::once(&mut *re), number, false);
+                gather.run(&self.re, re, number);
                 if !self.is_real {
-                    gather.run(&self.im, std::iter::once(&mut *im), number, false);
+                    gather.run(&self.im, im, number);
                 }
                 // SAFETY: pieces have different numbers, which the order takes to different blocks.
                 write(unsafe { shared.piece(number * len..(number + 1) * len) }, re, im);

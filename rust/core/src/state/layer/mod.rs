@@ -74,7 +74,7 @@ pub fn permute<'a, T: Real>(
     number: usize,
 ) {
     for (part, spare) in parts.zip(spare) {
-        gather.run(part, std::iter::once(&mut spare[..]), number, false);
+        gather.run(part, spare, number);
         std::mem::swap(part, spare);
     }
 }
