@@ -143,7 +143,7 @@ GOALS = (
     Goal(1, "other circuits, gradient, n ≤ 16", beside(f"{OTHER}, gradient", n=SMALL), 10),
     Goal(1, "other circuits, gradient, n = 20", beside(f"{OTHER}, gradient", n=LARGE), 6),
     Goal(2, "training step, 1 layer, jax", beside("training step", layers=(1,)), 100),
-    Goal(2, "training step, 4 layers, jax", beside("training step", layers=range(2, 17)), 50),
+    Goal(2, "training step, 2 to 16 layers, jax", beside("training step", layers=range(2, 17)), 50),
     Goal(2, "Python's share of a step", value("share of Python"), at_most=0.2, form="{:.0%}"),
     Goal(
         3,
