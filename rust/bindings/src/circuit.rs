@@ -15,7 +15,7 @@ use qhypernet_core::state::{
 use qhypernet_core::{Error, error, memory};
 use rayon::prelude::*;
 
-use crate::convert::{array, compute, compute_here, filled, slice, to_python};
+use crate::convert::{array, compute, compute_where, filled, slice, to_python};
 
 type Row = (&'static str, Vec<usize>, Option<usize>, Option<f64>, f64);
 
@@ -125,8 +125,9 @@ impl Circuit {
             };
             Ok(State { program: program.clone(), params, batch, vectors })
         };
-        let is_short = batch == 1 && program.is_small();
-        if is_short { compute_here(py, work) } else { compute(py, work) }
+        // What is read without being written is run when it is read.
+        let is_short = program.is_direct() || (batch == 1 && program.is_small());
+        compute_where(py, is_short, work)
     }
 
     /// Bits measured at each row of parameters, shape (rows, shots, n), from the row's own stream
@@ -263,7 +264,7 @@ impl State {
             Vectors::Single(held) => self.all_gradients(held, cotangent),
             Vectors::Double(held) => self.all_gradients(held, cotangent),
         };
-        let gradient = if self.is_short() { compute_here(py, work) } else { compute(py, work) }?;
+        let gradient = compute_where(py, self.is_short(), work)?;
         array(py, gradient, &[self.batch, self.program.plan().n_params()])
     }
 }
