@@ -158,6 +158,16 @@ impl Stage {
         }
     }
 
+    /// The qubits that it speaks of, also where moves undo each other and nothing comes of it.
+    fn named(&self) -> u64 {
+        let Support { moved, read } = self.support();
+        let moves = if let Self::Permute(relabelling) = self { relabelling.moves() } else { &[] };
+        moves.iter().fold(moved | read, |mask, m| match *m {
+            Move::Flip(q) => mask | 1 << q,
+            Move::Add(control, target) => mask | 1 << control | 1 << target,
+        })
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Self::Phase(phase) if phase.silent => Kind::SilentPhase,
@@ -366,8 +376,7 @@ impl Plan {
         let first = turned.map(|(q, _)| q + 1).max().unwrap_or(0);
         let mut so_far = first;
         let touched = self.stages.iter().map(|stage| {
-            let Support { moved, read } = stage.support();
-            so_far = so_far.max((u64::BITS - (moved | read).leading_zeros()) as usize);
+            so_far = so_far.max((u64::BITS - stage.named().leading_zeros()) as usize);
             so_far
         });
         let touched = touched.collect();

@@ -333,4 +333,20 @@ mod tests {
         // Before the first CX, and at the end: the last relabelling is no step.
         assert_eq!(joined.iter().filter(|n| **n > 0).collect::<Vec<_>>(), [&1, &2]);
     }
+
+    #[test]
+    fn gates_that_undo_each_other_touch_qubits_too() {
+        let mut circuit = Circuit::new(8, 0).unwrap();
+        circuit.push(Gate::Ry, &[0], Some(Angle::Param(0))).unwrap();
+        for gate in [[7, 0], [7, 0], [0, 6], [0, 6]] {
+            circuit.push(Gate::Cx, &gate, None).unwrap();
+        }
+        circuit.push(Gate::Ry, &[0], Some(Angle::Param(1))).unwrap();
+        let program = Program::new(&circuit).unwrap();
+        let (mut psi, mut q) = (Vector::<f64>::new(8), vec![0.0; 256]);
+        program.at(&[0.4, 0.9], true).run(&mut psi, &mut Rooms::new(&program), Threads::One);
+        program.probabilities(&psi, &mut q, Threads::One);
+        assert!((q[0] - 0.65f64.cos().powi(2)).abs() < 1e-15);
+        assert!((q[1] - 0.65f64.sin().powi(2)).abs() < 1e-15);
+    }
 }
