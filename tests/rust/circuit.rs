@@ -203,7 +203,7 @@ fn picks(len: usize) -> impl Strategy<Value = Vec<(usize, usize, usize, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn amplitudes_are_those_of_the_gates_one_by_one(n in 1..9usize, picks in picks(60)) {

@@ -86,7 +86,7 @@ fn check_objectives(circuit: &Circuit, params: &[f64], every: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn objectives_are_those_of_the_definitions_at_any_place_of_a_batch(
