@@ -174,11 +174,9 @@ impl Mixing {
         let starts: Vec<u32> = low.iter().step_by(lanes).copied().collect();
         let is_partner = |i: &usize| apart != 0 && [0, apart].contains(&vector(starts[*i]));
         let partner = (1..starts.len()).find(is_partner);
-        let is_alone = apart == 0;
-        let ones = (0..starts.len()).filter(|i| i ^ partner.unwrap_or(0) >= *i);
-        let ones = ones.filter(|_| is_alone || partner.is_some());
+        let are_here = apart == 0 || partner.is_some();
         let mut units: BTreeMap<u32, Vec<[u32; 2]>> = BTreeMap::new();
-        for i in ones {
+        for i in (0..starts.len()).filter(|i| are_here && i ^ partner.unwrap_or(0) >= *i) {
             let lane = starts[i] % lanes as u32;
             units.entry(lane).or_default().push([starts[i] - lane, (i << log) as u32]);
         }

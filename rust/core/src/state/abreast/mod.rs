@@ -19,7 +19,7 @@ use crate::simd::{MOST_LANES, kernel};
 use crate::trigonometry::sin_cos;
 use phases::{Overlaps, Phases};
 use read::read;
-use rotate::{After, Pass, Turns, apply, unapply};
+use rotate::{After, Turns, apply, held_by_last, in_order, unapply};
 pub use vectors::dots;
 use vectors::{divide, multiply_out, scale, square};
 
@@ -45,12 +45,11 @@ struct Layer<'a> {
 
 impl Layer<'_> {
     fn set_last_pass(&mut self, n_qubits: usize) {
-        let last = Pass::last(&self.qubits, n_qubits);
+        self.held = held_by_last(&self.qubits, n_qubits);
         self.targets = self.relabelling.map(|map| {
             let (targets, width) = (map.outcomes(), 2 * n_abreast() as u32);
-            last.rows(n_qubits).into_iter().map(|row| targets[row] * width).collect()
+            in_order(&self.held, n_qubits).map(|row| targets[row] * width).collect()
         });
-        self.held = last.qubits;
     }
 
     /// What comes after its rotations.

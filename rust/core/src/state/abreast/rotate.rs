@@ -7,6 +7,7 @@ use super::phases::{Overlaps, Phases};
 use crate::simd::{Pack, each_row, kernel};
 use crate::state::layer::{Rows, each_pair};
 use crate::state::real::Real;
+use crate::state::tiles::spread;
 
 /// Rotations on ascending qubits: half a row of tangents for each.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ pub struct After<'a, T> {
     /// them already.
     pub factor: &'a [T],
     pub phases: Option<&'a Phases<T>>,
-    /// Where each row goes, as the number that it starts at, in the order of [`Pass::rows`].
+    /// Where each row goes, as the number that it starts at, [in order](in_order).
     pub targets: Option<&'a [u32]>,
 }
 
@@ -73,36 +74,27 @@ impl Groups {
     }
 }
 
-/// The last pass of rotations.
-pub struct Pass {
-    /// The qubits of the rows that it holds at a time, ascending.
-    pub qubits: Vec<usize>,
+/// The qubits of the rows that the last pass of rotations on these qubits holds at a time, ascending.
+pub fn held_by_last(qubits: &[usize], n_qubits: usize) -> Vec<usize> {
+    let mut held = Vec::new();
+    find_held::<f64>(qubits, n_qubits, &mut held);
+    held
 }
 
-impl Pass {
-    /// The last one of rotations on these qubits.
-    pub fn last(qubits: &[usize], n_qubits: usize) -> Self {
-        let mut pass = Self { qubits: Vec::new() };
-        last::<f64>(qubits, n_qubits, &mut pass);
-        pass
-    }
-
-    /// All rows in the order that it comes to them.
-    pub fn rows(&self, n_qubits: usize) -> Vec<usize> {
-        let others: Vec<usize> = (0..n_qubits).filter(|q| !self.qubits.contains(q)).collect();
-        let order: Vec<usize> = self.qubits.iter().chain(&others).copied().collect();
-        (0..1 << n_qubits).map(|i| crate::state::tiles::spread(i, &order)).collect()
-    }
+/// All rows in the order that a pass comes to them which holds rows of these qubits at a time.
+pub fn in_order(held: &[usize], n_qubits: usize) -> impl Iterator<Item = usize> {
+    let others = (0..n_qubits).filter(|q| !held.contains(q));
+    let order: Vec<usize> = held.iter().copied().chain(others).collect();
+    (0..1 << n_qubits).map(move |i| spread(i, &order))
 }
 
 kernel! {
-    fn last<T as P>(qubits: &[usize], n_qubits: usize, pass: &mut Pass) {
+    fn find_held<T as P>(qubits: &[usize], n_qubits: usize, held: &mut Vec<usize>) {
         let groups = Groups::new::<T, P>(qubits);
-        let own = &qubits[groups.range(groups.len - 1)];
-        pass.qubits = match own {
-            [] if n_qubits >= STILL => still(n_qubits).to_vec(),
-            _ => own.to_vec(),
-        };
+        match &qubits[groups.range(groups.len - 1)] {
+            [] if n_qubits >= STILL => held.extend(still(n_qubits)),
+            own => held.extend(own),
+        }
     }
 }
 
