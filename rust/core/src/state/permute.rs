@@ -1,6 +1,6 @@
 //! Relabelling outcomes: CX, SWAP and X as one gather over a tile.
 
-use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::real::Real;
 use crate::circuit::LinearMap;
@@ -14,8 +14,8 @@ pub struct Gather {
     mask: u32,
     /// The source of each outcome of the first tile, without the offset.
     low: Vec<u32>,
-    /// For vectors of 4, 8 and 16 lanes.
-    mixing: [Option<Mixing>; 3],
+    /// For vectors of 4, 8 and 16 lanes, made when first needed.
+    mixing: [OnceLock<Option<Mixing>>; 3],
 }
 
 impl Gather {
@@ -39,8 +39,7 @@ impl Gather {
             low.extend_from_within(..);
             low[1 << q..].iter_mut().for_each(|z| *z ^= column);
         }
-        let mixing = [2, 3, 4].map(|log| Mixing::new(&low, log));
-        Self { source, mask, low, mixing }
+        Self { source, mask, low, mixing: Default::default() }
     }
 
     /// The length of a tile.
@@ -52,13 +51,16 @@ impl Gather {
     /// map moves lanes together and there are registers enough.
     #[inline(always)]
     pub fn by_vectors<T, P: Pack<T>>(&self, tile: usize) -> Option<ByVectors<'_>> {
-        let mixing = self.mixing::<T, P>().filter(|_| P::MANY_REGISTERS)?;
+        let mixing = self.mixing::<T, P>().filter(|_| P::MIXES_IN_PASSING)?;
         Some(ByVectors { mixing, offset: self.offset(tile) })
     }
 
     #[inline(always)]
     fn mixing<T, P: Pack<T>>(&self) -> Option<&Mixing> {
-        if P::MIXES { self.mixing[P::LOG - 2].as_ref() } else { None }
+        if !P::MIXES {
+            return None;
+        }
+        self.mixing[P::LOG - 2].get_or_init(|| Mixing::new(&self.low, P::LOG)).as_ref()
     }
 
     /// Writes tile number `tile` of what `from` becomes.
@@ -152,9 +154,9 @@ struct Mixing {
     partner: usize,
     /// The order of the partner's lanes.
     of_partner: Vec<Mix>,
-    /// Vectors, one of two partners, by the lane that their first one comes from: that lane, and where
-    /// the vector of it and their own are. Empty if partners are not in the same tile.
-    units: Vec<(u32, Vec<[u32; 2]>)>,
+    /// For each lane that the first one may come from, the vectors, one of two partners, for which it
+    /// does: where that lane's vector is, and they. None if partners are not in the same tile.
+    units: Vec<Vec<[u32; 2]>>,
 }
 
 impl Mixing {
@@ -174,11 +176,13 @@ impl Mixing {
         let starts: Vec<u32> = low.iter().step_by(lanes).copied().collect();
         let is_partner = |i: &usize| apart != 0 && [0, apart].contains(&vector(starts[*i]));
         let partner = (1..starts.len()).find(is_partner);
-        let are_here = apart == 0 || partner.is_some();
-        let mut units: BTreeMap<u32, Vec<[u32; 2]>> = BTreeMap::new();
-        for i in (0..starts.len()).filter(|i| are_here && i ^ partner.unwrap_or(0) >= *i) {
-            let lane = starts[i] % lanes as u32;
-            units.entry(lane).or_default().push([starts[i] - lane, (i << log) as u32]);
+        let mut units = Vec::new();
+        if apart == 0 || partner.is_some() {
+            units.resize(lanes, Vec::new());
+            for i in (0..starts.len()).filter(|i| i ^ partner.unwrap_or(0) >= *i) {
+                let lane = starts[i] % lanes as u32;
+                units[lane as usize].push([starts[i] - lane, (i << log) as u32]);
+            }
         }
         Some(Self {
             apart,
@@ -186,18 +190,18 @@ impl Mixing {
             of_partner: mixes(partner.map_or(0, |i| starts[i])),
             partner: partner.unwrap_or(0) << log,
             starts,
-            units: units.into_iter().collect(),
+            units,
         })
     }
 
     /// Writes a tile.
     #[inline(always)]
     fn run<T: Real, P: Pack<T>>(&self, from: &[T], to: &mut [T], offset: u32) {
-        let lane = offset & ((1 << P::LOG) - 1);
-        let (offset, apart) = (offset - lane, self.apart << P::LOG);
+        let lane = offset as usize % (1 << P::LOG);
+        let (offset, apart) = (offset - lane as u32, self.apart << P::LOG);
         let (from, to) = (from.as_ptr(), to.as_mut_ptr());
-        for (first, units) in &self.units {
-            let swap = (first ^ lane) as usize;
+        for (first, units) in self.units.iter().enumerate() {
+            let swap = first ^ lane;
             let (own, of_partner) = (P::order(&self.mixes[swap]), P::order(&self.of_partner[swap]));
             for [start, place] in units {
                 let (start, place) = ((start ^ offset) as usize, *place as usize);
