@@ -1,5 +1,4 @@
-//! The simulator against a dense one that applies each gate's matrix,
-//! amplitude by amplitude.
+//! The simulator against a dense one that applies each gate's matrix, amplitude by amplitude.
 
 mod objectives;
 

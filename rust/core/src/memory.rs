@@ -65,8 +65,8 @@ pub type Lines = Box<[MaybeUninit<Line>]>;
 
 /// Bytes that are kept at most, for all threads.
 const KEPT: usize = 256 << 20;
-/// What a thread keeps for itself: pieces of no more bytes, and no more of them in all. Threads that work on
-/// small states take and give too often to share.
+/// What a thread keeps for itself: pieces of no more bytes, and no more of them in all. Threads that
+/// work on small states take and give too often to share.
 const SMALL: usize = 128 << 10;
 const KEPT_SMALL: usize = 4 << 20;
 

@@ -55,6 +55,8 @@ pub unsafe trait Pack<T>: Copy {
     fn halves_exchanged(self) -> Self;
     /// Whether there are instructions for [`Pack::mix`] and [`Pack::arrange`].
     const MIXES: bool = false;
+    /// Whether lanes are mixed in passes that do other work as well: that takes registers.
+    const MIXES_IN_PASSING: bool = Self::MIXES && Self::MANY_REGISTERS;
     /// A [`Mix`] in registers.
     type Order: Copy;
     /// Loads one.

@@ -34,29 +34,17 @@ const MOST_CUT: usize = 10;
 struct Layer<'a> {
     qubits: Vec<usize>,
     phases: Option<&'a PhasePolynomial>,
-    relabelling: Option<&'a LinearMap>,
-    /// The qubits of the rows that the last pass holds at a time.
-    held: Vec<usize>,
-    /// The relabelling, as that pass takes it.
+    /// The relabelling, as the last pass takes it.
     targets: Option<Vec<u32>>,
     /// The numbers of its rotations' angles, and of its phases'.
     angles: [Range<usize>; 2],
 }
 
-impl Layer<'_> {
-    fn set_last_pass(&mut self, n_qubits: usize) {
-        self.held = held_by_last(&self.qubits, n_qubits);
-        self.targets = self.relabelling.map(|map| {
-            let (targets, width) = (map.outcomes(), 2 * n_abreast() as u32);
-            in_order(&self.held, n_qubits).map(|row| targets[row] * width).collect()
-        });
-    }
-
-    /// What comes after its rotations.
-    fn after<'a>(&'a self, bound: &'a Bound) -> After<'a, f64> {
-        let Bound { factor, phases, .. } = bound;
-        After { factor, phases: phases.as_ref(), targets: self.targets.as_deref() }
-    }
+/// Where a relabelling moves the rows that the last pass of some rotations comes to.
+fn targets(relabelling: &LinearMap, qubits: &[usize]) -> Vec<u32> {
+    let n_qubits = relabelling.n_bits();
+    let (outcomes, width) = (relabelling.outcomes(), 2 * n_abreast() as u32);
+    in_order(&held_by_last(qubits, n_qubits), n_qubits).map(|row| outcomes[row] * width).collect()
 }
 
 /// A plan for states side by side.
@@ -95,7 +83,9 @@ impl<'a> Abreast<'a> {
             let [rotations, phases] = &mut turns;
             let first = [rotations.len(), phases.len()];
             match stage {
-                Stage::Permute(relabelling) => layer.relabelling = Some(relabelling.map()),
+                Stage::Permute(relabelling) => {
+                    layer.targets = Some(targets(relabelling.map(), &layer.qubits));
+                }
                 Stage::Rotate(turns) => {
                     layer.qubits = turns.iter().map(|x| x.0).collect();
                     rotations.extend(turns.iter().map(|x| &x.1));
@@ -112,7 +102,6 @@ impl<'a> Abreast<'a> {
         if filled > 0 {
             layers.push(layer);
         }
-        layers.iter_mut().for_each(|layer| layer.set_last_pass(plan.n_qubits()));
         Some(Self { plan, layers, product, turns, outcomes: measured.relabelling.outcomes() })
     }
 
@@ -181,7 +170,8 @@ impl Room {
         let array = |i: usize| Array::beside(i % 4, abreast.n_rows() * 2 * half);
         let layer = |layer: &Layer<'_>| {
             let n_qubits = abreast.plan.n_qubits();
-            let phases = layer.phases.map(|p| Phases::new(n_qubits, &layer.held, p, half));
+            let held = held_by_last(&layer.qubits, n_qubits);
+            let phases = layer.phases.map(|phases| Phases::new(n_qubits, &held, phases, half));
             let overlaps = phases.as_ref().map(Overlaps::new).unwrap_or_default();
             Bound { factor: vec![1.0; half], phases, overlaps }
         };
@@ -260,7 +250,9 @@ impl Abreast<'_> {
             }
             let (before, after) = states.split_at_mut(i + 1);
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own] };
-            apply(turns, layer.after(bound), &before[i], spare, &mut after[0]);
+            let Bound { factor, phases, .. } = &*bound;
+            let then = After { factor, phases: phases.as_ref(), targets: layer.targets.as_deref() };
+            apply(turns, then, &before[i], spare, &mut after[0]);
         }
     }
 
@@ -288,17 +280,18 @@ impl Abreast<'_> {
         let Room { states, lambda: [lambda, spare], layers, angles: [rotations, phases] } = room;
         scale(factors, shift, states.last().expect("at least the first"), lambda);
         for (i, (layer, bound)) in self.layers.iter().zip(layers).enumerate().rev() {
-            let mut overlaps = std::mem::take(&mut bound.overlaps);
+            let Bound { factor, phases: tables, overlaps } = bound;
             let [own, of_phases] = layer.angles.clone().map(|x| x.start * half..x.end * half);
             overlaps.clear();
             let turns = Turns { qubits: &layer.qubits, tangents: &rotations.sines[own.clone()] };
-            unapply(turns, layer.after(bound), &states[i + 1], &mut overlaps, lambda, spare);
+            let targets = layer.targets.as_deref();
+            let after = After { factor, phases: tables.as_ref(), targets };
+            unapply(turns, after, &states[i + 1], overlaps, lambda, spare);
             std::mem::swap(lambda, spare);
-            if let Some(tables) = &bound.phases {
+            if let Some(tables) = tables {
                 let sums = &mut phases.derivatives[2 * of_phases.start..2 * of_phases.end];
                 overlaps.read(tables, sums);
             }
-            bound.overlaps = overlaps;
             let sums = &mut rotations.derivatives[2 * own.start..2 * own.end];
             read(&layer.qubits, &states[i], lambda, sums);
         }
@@ -315,5 +308,35 @@ impl Abreast<'_> {
                 _ => unreachable!("half as many states as lanes"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::{Angle, Circuit, Gate};
+    use crate::state::Program;
+
+    /// Whether so many layers of so many qubits, in a chain, are run side by side.
+    fn are_abreast(n_qubits: usize, n_layers: usize) -> bool {
+        let mut circuit = Circuit::new(n_qubits, 0).unwrap();
+        for layer in 0..n_layers {
+            for q in 0..n_qubits {
+                let next = Angle::Param(layer * n_qubits + q);
+                circuit.push(Gate::Ry, &[q], Some(next)).unwrap();
+            }
+            for q in 0..n_qubits - 1 {
+                circuit.push(Gate::Cx, &[q, q + 1], None).unwrap();
+            }
+        }
+        Abreast::of(Program::new(&circuit).unwrap().measured()).is_some()
+    }
+
+    #[test]
+    fn states_are_abreast_where_that_is_faster() {
+        assert!(are_abreast(2, 3) && are_abreast(MOST_CUT, 3));
+        assert!(!are_abreast(MOST_QUBITS, 3), "mostly run on two sides");
+        assert!(are_abreast(MOST_QUBITS, 16), "mostly run whole");
+        assert!(!are_abreast(MOST_QUBITS + 1, 16));
     }
 }

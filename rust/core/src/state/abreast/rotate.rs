@@ -61,6 +61,7 @@ impl Groups {
     #[inline(always)]
     pub fn passes(self, n_rows: usize) -> impl DoubleEndedIterator<Item = (usize, Range<usize>)> {
         let block = n_rows.min(1 << BLOCK);
+        assert!(n_rows.is_multiple_of(block));
         let near = self.n_near;
         let n_near = n_rows / block * near;
         (0..n_near + self.len - near).map(move |i| {
@@ -126,7 +127,7 @@ kernel! {
             let after = (k + 1 == groups.len).then_some(after);
             let from = if k == 0 { from } else { room };
             let to = if after.is_some() { to } else { room };
-            choose::<T, P, false>(turns, groups.range(k), after, from, to, [rows, 0..n_rows]);
+            choose::<T, P, false>(turns, groups.range(k), after, from, to, rows);
         }
     }
 }
@@ -150,7 +151,7 @@ kernel! {
         for (k, rows) in groups.passes(n_rows).rev() {
             let after = (k + 1 == groups.len).then_some(after);
             let from = if after.is_some() { from } else { to };
-            choose::<T, P, true>(turns, groups.range(k), after, from, to, [rows, 0..n_rows]);
+            choose::<T, P, true>(turns, groups.range(k), after, from, to, rows);
         }
     }
 }
@@ -187,46 +188,10 @@ impl<'a, T: Real> Ends<'a, T> {
     }
 }
 
-/// What a pass does beside rotating.
-mod end {
-    /// Nothing.
-    pub const NONE: usize = 0;
-    /// Multiplies by the factor.
-    pub const FACTOR: usize = 1;
-    /// Multiplies by phases.
-    pub const PHASES: usize = 2;
-}
-
-/// Chooses the code for what a pass does beside rotating.
-macro_rules! pass {
-    ($turn:literal, $k:literal, $rows:literal, $qubits:expr, $after:expr, $($arg:expr),*) => {
-        match $after.map(|after| (after.targets.is_null(), after.low.is_null(), after)) {
-            None => {
-                pass::<T, P, BACK, $turn, { end::NONE }, false, $k, $rows>($qubits, None, $($arg),*)
-            }
-            Some((true, true, after)) => {
-                pass::<T, P, BACK, $turn, { end::FACTOR }, false, $k, $rows>(
-                    $qubits, Some(after), $($arg),*
-                )
-            }
-            Some((true, false, after)) => {
-                pass::<T, P, BACK, $turn, { end::PHASES }, false, $k, $rows>(
-                    $qubits, Some(after), $($arg),*
-                )
-            }
-            Some((false, true, after)) => {
-                pass::<T, P, BACK, $turn, { end::FACTOR }, true, $k, $rows>(
-                    $qubits, Some(after), $($arg),*
-                )
-            }
-            Some((false, false, after)) => {
-                pass::<T, P, BACK, $turn, { end::PHASES }, true, $k, $rows>(
-                    $qubits, Some(after), $($arg),*
-                )
-            }
-        }
-    };
-}
+/// What a pass multiplies by beside rotating.
+const NOTHING: usize = 0;
+const FACTOR: usize = 1;
+const PHASES: usize = 2;
 
 /// Runs the pass for one group.
 #[inline(always)]
@@ -236,23 +201,57 @@ fn choose<T: Real, P: Pack<T>, const BACK: bool>(
     after: Option<Ends<'_, T>>,
     from: *const T,
     to: *mut T,
-    rows: [Range<usize>; 2],
+    rows: Range<usize>,
 ) {
     let t = &turns.tangents[group.start << (P::LOG - 1)..];
     match turns.qubits[group] {
-        [] if rows[1].len() >= 1 << STILL => {
+        [] if rows.len() >= 1 << STILL => {
             // No turn at all, but several rows at a time.
-            let qubits = still(rows[1].len().ilog2() as usize);
-            pass!(false, 3, 8, qubits, after, t, from, to, rows)
+            let qubits = still(rows.len().ilog2() as usize);
+            end::<T, P, BACK, false, STILL, 8>(qubits, after, t, from, to, rows)
         }
-        [] => pass!(false, 0, 1, [], after, t, from, to, rows),
-        [a] => pass!(true, 1, 2, [a], after, t, from, to, rows),
-        [a, b] => pass!(true, 2, 4, [a, b], after, t, from, to, rows),
-        [a, b, c] => pass!(true, 3, 8, [a, b, c], after, t, from, to, rows),
+        [] => end::<T, P, BACK, false, 0, 1>([], after, t, from, to, rows),
+        [a] => end::<T, P, BACK, true, 1, 2>([a], after, t, from, to, rows),
+        [a, b] => end::<T, P, BACK, true, 2, 4>([a, b], after, t, from, to, rows),
+        [a, b, c] => end::<T, P, BACK, true, 3, 8>([a, b, c], after, t, from, to, rows),
         [a, b, c, d] if P::MANY_REGISTERS => {
-            pass!(true, 4, 16, [a, b, c, d], after, t, from, to, rows)
+            end::<T, P, BACK, true, 4, 16>([a, b, c, d], after, t, from, to, rows)
         }
         _ => unreachable!("more rotations than registers"),
+    }
+}
+
+/// Leaves out of a pass what there is not to do after rotations.
+#[inline(always)]
+fn end<
+    T: Real,
+    P: Pack<T>,
+    const BACK: bool,
+    const TURN: bool,
+    const K: usize,
+    const ROWS: usize,
+>(
+    qubits: [usize; K],
+    after: Option<Ends<'_, T>>,
+    t: &[T],
+    from: *const T,
+    to: *mut T,
+    rows: Range<usize>,
+) {
+    match after.map(|after| (after.low.is_null(), after.targets.is_null())) {
+        None => pass::<T, P, BACK, TURN, NOTHING, false, K, ROWS>(qubits, after, t, from, to, rows),
+        Some((true, true)) => {
+            pass::<T, P, BACK, TURN, FACTOR, false, K, ROWS>(qubits, after, t, from, to, rows)
+        }
+        Some((true, false)) => {
+            pass::<T, P, BACK, TURN, FACTOR, true, K, ROWS>(qubits, after, t, from, to, rows)
+        }
+        Some((false, true)) => {
+            pass::<T, P, BACK, TURN, PHASES, false, K, ROWS>(qubits, after, t, from, to, rows)
+        }
+        Some((false, false)) => {
+            pass::<T, P, BACK, TURN, PHASES, true, K, ROWS>(qubits, after, t, from, to, rows)
+        }
     }
 }
 
@@ -275,10 +274,10 @@ fn pass<
     tangents: &[T],
     from: *const T,
     to: *mut T,
-    [range, all]: [Range<usize>; 2],
+    range: Range<usize>,
 ) {
     let half = 1 << (P::LOG - 1);
-    assert!(range.end <= all.end && (!TURN || tangents.len() >= K * half));
+    assert!(!TURN || tangents.len() >= K * half);
     let rows = Rows::<K, ROWS>::of_qubits(qubits, P::LOG);
     let zero = P::splat(T::ZERO);
     let mut tan = [zero; K];
@@ -290,7 +289,7 @@ fn pass<
         }
     }
     let mut factor = zero;
-    if let Some(after) = after.filter(|_| END == end::FACTOR) {
+    if let Some(after) = after.filter(|_| END == FACTOR) {
         assert!(after.factor.len() == half);
         // SAFETY: half a row.
         factor = unsafe { P::load_twice(after.factor.as_ptr()) };
@@ -306,19 +305,18 @@ fn pass<
     for set in first_set..first_set + n_sets {
         let place = |r: usize| {
             let (four, within) = rows.steps(r);
-            (first, four, within)
+            first + four + within
         };
         let mut x = [zero; ROWS];
-        // SAFETY, here and below: `n_sets` sees to it that all rows of all sets are inside the range,
-        // there are as many targets as rows, all of them starts of rows, and the tables of phases and
+        // SAFETY, here and below: `n_sets` sees to it that all rows of all sets are inside the range, and
+        // `Groups::passes` that ranges are inside the arrays, which are of one length; there are as many targets as rows, all of them starts of rows, and the tables of phases and
         // the sums of overlaps have an entry for each row.
         each_row!(ROWS, |r| {
             x[r] = unsafe {
                 if BACK && TABLE {
                     P::load(from.add(*target.add(r) as usize))
                 } else {
-                    let (first, four, within) = place(r);
-                    P::load(from.add(first).add(four).add(within))
+                    P::load(from.add(place(r)))
                 }
             };
         });
@@ -329,12 +327,12 @@ fn pass<
                 x[other] = a.times_plus(tan[k], b);
             });
         }
-        if END == end::FACTOR {
+        if END == FACTOR {
             each_row!(ROWS, |r| {
                 x[r] = x[r].times(factor);
             });
         }
-        if let Some(after) = after.filter(|_| END == end::PHASES) {
+        if let Some(after) = after.filter(|_| END == PHASES) {
             let low = (set & ((1 << after.low_bits) - 1)) << P::LOG;
             let high = set >> after.low_bits << K << P::LOG;
             let [c, s] = unsafe { phase::<T, P>(after.low.add(2 * low)) };
@@ -347,8 +345,7 @@ fn pass<
                         let psi = if TABLE {
                             P::load(after.psi.add(*target.add(r) as usize))
                         } else {
-                            let (first, four, within) = place(r);
-                            P::load(after.psi.add(first).add(four).add(within))
+                            P::load(after.psi.add(place(r)))
                         };
                         total = other.times_plus(psi, total);
                         let sum = after.by_high.add(high).add(r << P::LOG);
@@ -380,8 +377,7 @@ fn pass<
                 if TABLE && !BACK {
                     x[r].store(to.add(*target.add(r) as usize));
                 } else {
-                    let (first, four, within) = place(r);
-                    x[r].store(to.add(first).add(four).add(within));
+                    x[r].store(to.add(place(r)));
                 }
             }
         });

@@ -136,7 +136,7 @@ impl<T: Real> Both<'_, T> {
         above: &[Rotation<T>; K],
         factor: f64,
     ) -> f64 {
-        if self.gather.is_some() && P::MIXES && P::MANY_REGISTERS {
+        if self.gather.is_some() && P::MIXES_IN_PASSING {
             self.unturn_from::<P, true, K, ROWS>(phases, number, sums, above, factor)
         } else {
             self.unturn_from::<P, false, K, ROWS>(phases, number, sums, above, factor)

@@ -159,7 +159,7 @@ fn choose<T: Real, P: Pack<T>, const K: usize, const ROWS: usize>(
     above: &[Rotation<T>; K],
     factor: Option<T>,
 ) {
-    if P::MIXES && P::MANY_REGISTERS && from.is_some() {
+    if P::MIXES_IN_PASSING && from.is_some() {
         return match factor {
             None => mix::<T, P, true, true, false, K, ROWS>(from, block, inside, above, factor),
             Some(_) => mix::<T, P, true, true, true, K, ROWS>(from, block, inside, above, factor),
